@@ -1,0 +1,1 @@
+"""whence: find the training examples behind a prediction."""

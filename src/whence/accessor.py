@@ -1,0 +1,72 @@
+"""``scores.whence``: what a person does with scores, on the array itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from whence import archive, results
+
+Side = Literal["both", "helpful", "harmful"]
+
+
+@xr.register_dataarray_accessor("whence")  # type: ignore[no-untyped-call]
+class ScoresAccessor:
+    """Verbs on scores [query, train]."""
+
+    def __init__(self, array: xr.DataArray) -> None:
+        self._array = array
+
+    def check(self) -> xr.DataArray:
+        """The scores themselves if they follow the schema; raises ResultError otherwise."""
+        return results.check(self._array)
+
+    def top(self, k: int = 10, query: Any = None, side: Side = "both") -> pd.DataFrame:
+        """The ``k`` most helpful and the ``k`` most harmful training examples of each query, strongest first.
+
+        Only examples with a score on that side are listed: a positive score is never called harmful.
+        Raises KeyError if ``query`` is not among the ids, ValueError for another ``side`` or ``k`` < 1.
+        """
+        array = results.check(self._array)
+        if k < 1:
+            raise ValueError(f"k must be at least 1, not {k}")
+        if side not in ("both", "helpful", "harmful"):
+            raise ValueError(f"side must be 'both', 'helpful' or 'harmful', not {side!r}")
+        wanted = array["query"].values.tolist() if query is None else np.atleast_1d(query).tolist()
+        known = set(array["query"].values.tolist())
+        absent = [identity for identity in wanted if identity not in known]
+        if absent:
+            raise KeyError(f"no query has the id {absent[:5]}")
+        return pd.concat([self._top_of(identity, k, side) for identity in wanted], ignore_index=True)
+
+    def _top_of(self, identity: Any, k: int, side: Side) -> pd.DataFrame:
+        row = self._array.sel(query=identity)
+        values = np.asarray(row.values)
+        order = np.argsort(-values, kind="stable")
+        parts = []
+        if side in ("both", "helpful"):
+            parts.append(("helpful", [p for p in order[:k] if values[p] > 0]))
+        if side in ("both", "harmful"):
+            parts.append(("harmful", [p for p in order[::-1][:k] if values[p] < 0]))
+        frames = []
+        for name, positions in parts:
+            part = row.isel(train=positions)
+            frame = {"query": identity, "side": name, "rank": np.arange(1, len(positions) + 1)}
+            frame |= {"train": part["train"].values, "score": np.asarray(part.values)}
+            for extra in ("train_label", "train_prediction", "train_loss"):
+                if extra in part.coords:
+                    frame[extra] = part[extra].values
+            frames.append(pd.DataFrame(frame))
+        return pd.concat(frames, ignore_index=True)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row a (query, train) pair, with all coordinates as columns."""
+        return results.check(self._array).to_dataframe().reset_index()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the scores to a folder, whole or not at all; see :func:`whence.load`."""
+        return archive.save(self._array, path)
