@@ -33,16 +33,20 @@ class Batch:
 
 
 def as_batch(collated: Any, target: str | None = None) -> Batch:
-    """Split what a dataset yields into inputs and targets: the last of a tuple, or the target column of a dict."""
+    """Split what a dataset yields into inputs and targets: the last of a tuple, or the target column of a dict.
+
+    Lists of strings in a dict are left out: they are for people, not for the model.
+    """
     if isinstance(collated, Mapping):
-        columns = {name: _tensor(value) for name, value in collated.items() if not _is_text(value)}
-        key = target or next((name for name in TARGET_KEYS if name in columns), None)
-        if key is None or key not in columns:
+        key = target or next((name for name in TARGET_KEYS if name in collated), None)
+        if key is None or key not in collated:
             raise ValueError(f"no target column among {sorted(collated)}: name it with target=...")
-        return Batch({name: value for name, value in columns.items() if name != key}, columns[key])
+        return Batch(_tensors({name: value for name, value in collated.items() if name != key}), _tensor(collated[key]))
+    if target is not None:
+        raise ValueError(f"target={target!r} names a column of a dict; these examples are tuples, with the target last")
     if isinstance(collated, tuple | list) and len(collated) >= 2:
         *inputs, targets = collated
-        tensors = tuple(map_tensors(lambda value: value, _tensors(value)) for value in inputs)
+        tensors = tuple(_tensors(value) for value in inputs)
         return Batch(tensors[0] if len(tensors) == 1 else tensors, _tensor(targets))
     raise ValueError("an example must be a pair (input, target), a longer tuple with the target last, or a dict.")
 
@@ -66,6 +70,8 @@ def tensors_of(inputs: Inputs) -> list[Tensor]:
 def _tensors(value: Any) -> Inputs:
     if isinstance(value, Mapping):
         return {name: _tensor(column) for name, column in value.items() if not _is_text(column)}
+    if isinstance(value, tuple | list) and value and isinstance(value[0], Tensor | np.ndarray):
+        return tuple(_tensor(column) for column in value)
     return _tensor(value)
 
 
@@ -74,12 +80,13 @@ def _tensor(value: Any) -> Tensor:
         return value.detach()
     if hasattr(value, "to_numpy"):
         value = value.to_numpy()
-    array = np.asarray(value)
+    array = np.atleast_1d(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"a column of type {array.dtype} cannot be a tensor: encode text and categories as numbers first."
         )
-    return torch.as_tensor(np.ascontiguousarray(array))
+    # torch wants memory in C order that is writable and in native byte order; pandas and files often give less
+    return torch.as_tensor(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
 
 
 def _is_text(value: Any) -> bool:

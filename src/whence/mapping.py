@@ -35,7 +35,7 @@ class AbstractMapper(ABC):
             total = value if total is None else total + value
         return total
 
-    def concat(self, fn: Callable[[Item], Sequence[Any]], items: Sequence[Item]) -> list[Any]:
+    def concat(self, fn: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """The results in the items' order."""
         return list(self._in_order(fn, items))
 

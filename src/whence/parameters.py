@@ -48,7 +48,7 @@ class Layout:
 
     def unflatten(self, vector: Tensor) -> dict[str, Tensor]:
         """Views of a vector [parameter] under the parameters' names and shapes."""
-        pieces = torch.split(vector, self.sizes)
+        pieces = torch.split(vector, list(self.sizes))
         return {name: piece.view(shape) for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)}
 
 
@@ -56,22 +56,23 @@ def layout_of(module: nn.Module, only: Iterable[str] | None = None) -> Layout:
     """The layout of a module's trainable parameters.
 
     ``only`` restricts it to parameters whose names start with one of these prefixes (``["fc"]``: the last layer).
-    Raises ValueError if no trainable parameter is left.
+    Raises ValueError if no trainable parameter is left, or none lies under one of the prefixes.
     """
-    prefixes = None if only is None else tuple(only)
+    prefixes = None if only is None else (only,) if isinstance(only, str) else tuple(only)
     kept = [
         (name, parameter.shape)
         for name, parameter in module.named_parameters()
         if parameter.requires_grad and (prefixes is None or _under(name, prefixes))
     ]
-    if not kept:
+    idle = [prefix for prefix in prefixes or () if not any(_under(name, (prefix,)) for name, _ in kept)]
+    if not kept or idle:
         if prefixes is None:
             raise ValueError(
                 "the model has no trainable parameter: all are frozen. "
                 "Call requires_grad_(True) on the parameters that training fitted."
             )
         known = sorted({name.split(".")[0] for name, _ in module.named_parameters()})
-        raise ValueError(f"no trainable parameter lies under {list(prefixes)}; the model has {known}")
+        raise ValueError(f"no trainable parameter lies under {idle}; the model has {known}: name one of these.")
     return Layout(tuple(name for name, _ in kept), tuple(shape for _, shape in kept))
 
 
@@ -95,7 +96,7 @@ def vector_of(module: nn.Module, layout: Layout) -> Tensor:
 def checkpoint_hash(module: nn.Module) -> str:
     """SHA-256 (first 16 hex digits) over the names, types, shapes and bytes of parameters and buffers."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted({**dict(module.named_parameters()), **dict(module.named_buffers())}.items()):
         value = tensor.detach().cpu().contiguous()
         digest.update(f"{name}|{value.dtype}|{tuple(value.shape)}|".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b"")
@@ -104,7 +105,8 @@ def checkpoint_hash(module: nn.Module) -> str:
 
 def save_checkpoint(module: nn.Module, path: str | Path) -> None:
     """Write a module's state as safetensors."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    # clones, because safetensors refuses tied parameters
+    state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in module.state_dict().items()}
     safetensors.torch.save_file(state, str(path))
 
 
@@ -116,7 +118,7 @@ def load_checkpoint(module: nn.Module, path: str | Path) -> None:
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint file")
+        raise CheckpointError(f"{path}: no such checkpoint file; check the path.")
     state = _read_state(path)
     own = module.state_dict()
     missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -129,7 +131,7 @@ def load_checkpoint(module: nn.Module, path: str | Path) -> None:
         if tensor.shape != own[name].shape:
             raise CheckpointError(
                 f"{path} is of another model: {name} has shape {tuple(tensor.shape)} there "
-                f"and {tuple(own[name].shape)} here."
+                f"and {tuple(own[name].shape)} here. Build the model that was trained, then load."
             )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(f"{path}: {name} holds NaN or infinity; take an earlier checkpoint.")
@@ -141,7 +143,9 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         try:
             return safetensors.torch.load_file(str(path))
         except (safetensors.SafetensorError, OSError, ValueError) as error:
-            raise CheckpointError(f"{path} is corrupt or not a safetensors file ({error})") from error
+            raise CheckpointError(
+                f"{path} is corrupt or not a safetensors file ({error}); copy or save it again."
+            ) from error
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many unrelated types on a bad file
@@ -149,6 +153,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             f"{path} is corrupt, or a pickle that holds more than tensors; such files are never executed here. "
             "Save model.state_dict() with safetensors.torch.save_file instead."
         ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    items = state.items() if isinstance(state, Mapping) else [("", state)]
+    if not all(name and isinstance(name, str) and isinstance(value, Tensor) for name, value in items):
         raise CheckpointError(f"{path} is not a state dict; save model.state_dict(), not the model.")
     return dict(state)

@@ -4,13 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from whence.datasets import LabelledData, clusters, line
+from whence.datasets import clusters, line
+from whence.examples import Examples
+
+
+def inputs_of(data: Examples) -> torch.Tensor:
+    return data.take(slice(None)).inputs  # type: ignore[no-any-return]
 
 
 def test_clusters_shape_and_ids() -> None:
     train, queries = clusters(n=101, seed=1, queries=30)
-    assert train.inputs.shape == (102, 2)
-    assert train.inputs.dtype == torch.float64
+    batch = train.take(slice(None))
+    assert batch.inputs.shape == (102, 2)
+    assert batch.inputs.dtype == torch.float64
+    assert batch.targets.dtype == torch.int64
+    assert train.classes == ("0", "1")
     assert len(queries) == 30
     assert train.ids[:2].tolist() == ["c0-0", "c0-1"]
     assert train.ids[51] == "c1-0"
@@ -21,52 +29,59 @@ def test_clusters_shape_and_ids() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_outlier_is_the_far_and_unlikely_one(seed: int) -> None:
     train, _ = clusters(seed=seed)
-    distance = (train.inputs - train.inputs.median(dim=0).values).norm(dim=1)
+    points, labels = inputs_of(train), train.targets()
+    distance = (points - points.median(dim=0).values).norm(dim=1)
     assert train.ids[distance.argmax()] == "outlier"
     assert distance.sort(descending=True).values[0] > 1.5 * distance.sort(descending=True).values[1]
-    logit = 1 + train.inputs.sum(dim=1)
-    likelihood = torch.where(train.targets == 1, logit, -logit).sigmoid()
+    logit = 1 + points.sum(dim=1)
+    likelihood = torch.where(labels == 1, logit, -logit).sigmoid()
     assert train.ids[likelihood.argmin()] == "outlier"
     assert likelihood.min() < 1e-6
 
 
 def test_clusters_follow_their_law() -> None:
     train, _ = clusters(n=20_000, seed=0)
-    train = train.subset(np.arange(20_000))
+    train = train[:20_000]
+    everywhere, labels = inputs_of(train), train.targets()
     for number, mean in enumerate((-2.0, 1.5)):
-        points = train.inputs[np.char.startswith(train.ids, f"c{number}-")]
+        points = everywhere[np.char.startswith(train.ids, f"c{number}-")]
         assert len(points) == 10_000
         assert points.mean(dim=0).numpy() == pytest.approx([mean, mean], abs=0.05)
         assert np.cov(points.numpy().T).ravel() == pytest.approx([1, 0, 0, 1], abs=0.05)
-    expected = torch.sigmoid(1 + train.inputs.sum(dim=1))
+    expected = torch.sigmoid(1 + everywhere.sum(dim=1))
     for low in (0.0, 0.25, 0.5, 0.75):
         bin_ = (expected >= low) & (expected < low + 0.25)
-        assert train.targets[bin_].double().mean() == pytest.approx(float(expected[bin_].mean()), abs=0.05)
+        assert labels[bin_].double().mean() == pytest.approx(float(expected[bin_].mean()), abs=0.05)
 
 
 def test_clusters_are_deterministic_and_queries_do_not_hang_on_n() -> None:
     first, second = clusters(seed=2), clusters(n=90, seed=2)
-    assert torch.equal(first[0].inputs, clusters(seed=2)[0].inputs)
-    assert not torch.equal(first[0].inputs, clusters(seed=3)[0].inputs)
-    assert torch.equal(first[1].inputs, second[1].inputs)
-    assert torch.equal(first[1].targets, second[1].targets)
+    assert torch.equal(inputs_of(first[0]), inputs_of(clusters(seed=2)[0]))
+    assert not torch.equal(inputs_of(first[0]), inputs_of(clusters(seed=3)[0]))
+    assert torch.equal(inputs_of(first[1]), inputs_of(second[1]))
+    assert torch.equal(first[1].targets(), second[1].targets())
     with pytest.raises(ValueError, match="at least 2"):
         clusters(n=1)
 
 
-def slope(data: LabelledData) -> float:
-    return float(np.polyfit(data.inputs[:, 0].numpy(), data.targets.numpy(), 1)[0])
+def with_point(everything: Examples, name: str) -> Examples:
+    return everything.select([*everything.ids[:20], name])
 
 
-def leverage(data: LabelledData) -> np.ndarray:
-    design = np.column_stack([np.ones(len(data)), data.inputs.numpy()])
+def slope(data: Examples) -> float:
+    return float(np.polyfit(inputs_of(data)[:, 0].numpy(), data.targets().numpy(), 1)[0])
+
+
+def leverage(data: Examples) -> np.ndarray:
+    design = np.column_stack([np.ones(len(data)), inputs_of(data).numpy()])
     return np.diag(design @ np.linalg.pinv(design))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_only_b_moves_the_slope(seed: int) -> None:
-    base, points = line(seed)
-    change = {name: abs(slope(base.concatenate(point)) - slope(base)) for name, point in points.items()}
+    everything, special = line(seed)
+    base = slope(everything[:-3])
+    change = {name: abs(slope(with_point(everything, name)) - base) for name in special}
     assert change["B"] > 0.15
     assert change["A"] < 1e-12
     assert change["C"] < change["B"] / 5
@@ -74,22 +89,25 @@ def test_only_b_moves_the_slope(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_leverage_and_residual_tell_the_three_apart(seed: int) -> None:
-    base, points = line(seed)
-    hat = {name: leverage(base.concatenate(point))[-1] for name, point in points.items()}
-    assert hat["A"] < 2 / len(base) < 0.3 < hat["B"]
+    everything, special = line(seed)
+    hat = {name: leverage(with_point(everything, name))[-1] for name in special}
+    assert hat["A"] < 2 / 20 < 0.3 < hat["B"]
     assert hat["B"] == pytest.approx(hat["C"])
-    fit = np.polyfit(base.inputs[:, 0].numpy(), base.targets.numpy(), 1)
-    residual = {n: abs(float(p.targets[0]) - np.polyval(fit, float(p.inputs[0, 0]))) for n, p in points.items()}
-    assert residual["A"] > 5 * residual["C"] or residual["A"] > 3
+    fit = np.polyfit(inputs_of(everything[:-3])[:, 0].numpy(), everything[:-3].targets().numpy(), 1)
+    points = everything.select(special).take(slice(None))
+    off = np.abs(points.targets.numpy() - np.polyval(fit, points.inputs[:, 0].numpy()))
+    residual = dict(zip(special, off, strict=True))
+    assert residual["A"] > 3
     assert residual["B"] > residual["A"] > residual["C"]
 
 
 def test_line_data() -> None:
-    base, points = line()
-    assert base.inputs.shape == (20, 1)
-    assert base.targets.dtype == base.inputs.dtype == torch.float64
-    assert base.classes == ()
-    assert list(points) == ["A", "B", "C"]
-    assert [str(point.ids[0]) for point in points.values()] == ["A", "B", "C"]
-    assert torch.equal(base.targets, line()[0].targets)
-    assert not torch.equal(base.targets, line(seed=1)[0].targets)
+    everything, special = line()
+    batch = everything.take(slice(None))
+    assert batch.inputs.shape == (23, 1)
+    assert batch.targets.dtype == batch.inputs.dtype == torch.float64
+    assert everything.classes == ()
+    assert special == ("A", "B", "C")
+    assert everything.ids.tolist() == [*(f"p{i}" for i in range(20)), *special]
+    assert torch.equal(batch.targets, line()[0].targets())
+    assert not torch.equal(batch.targets, line(seed=1)[0].targets())

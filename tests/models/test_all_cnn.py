@@ -1,4 +1,4 @@
-"""The networks: shapes of Table 4.1, parameter counts, initial weights, seeds."""
+"""The networks: layer shapes (Table 4.1 of Brinkman and Larsson Hörkén, 2018), counts, initial weights, seeds."""
 
 import math
 
@@ -64,7 +64,7 @@ def test_initial_weights(build) -> None:  # type: ignore[no-untyped-def]
             continue
         fan_in = module.weight[0].numel()
         sigma = (2 if isinstance(module, nn.Conv2d) else 1) / math.sqrt(fan_in)
-        weights = torch.stack([net.get_submodule(name).weight for net in nets])
+        weights = torch.stack([net.get_submodule(name).weight.detach() for net in nets])
         assert weights.abs().max() <= 2 * sigma
         assert weights.abs().max() > 1.9 * sigma
         assert float(weights.std()) == pytest.approx(shrunk * sigma, rel=0.05)
@@ -101,7 +101,7 @@ def test_forward_mode_agrees_with_reverse_mode() -> None:
 
 @pytest.mark.parametrize("layers", [(), (("h1_a", 1), ("h1_a", 1)), (("logits", 1),), (("h1_a", 0),)])
 def test_impossible_layers_raise(layers) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ValueError, match="names|strides"):
+    with pytest.raises(ValueError, match=r"names|strides"):
         AllCNN(layers, seed=0)
 
 

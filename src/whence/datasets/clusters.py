@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from whence.datasets.dataset import LabelledData
+from whence.examples import Examples, as_examples
 
 __all__ = ["OUTLIER", "clusters"]
 
@@ -17,7 +16,7 @@ SLOPES = np.array([1.0, 1.0])
 OUTLIER_AT, OUTLIER_LABEL = np.array([[8.0, 8.0]]), np.array([0])
 
 
-def clusters(n: int = 150, seed: int = 0, queries: int = 40) -> tuple[LabelledData, LabelledData]:
+def clusters(n: int = 150, seed: int = 0, queries: int = 40) -> tuple[Examples, Examples]:
     """Binary data for logistic regression in which everybody can see which example matters.
 
     Half of the points are drawn around (-2, -2), half around (1.5, 1.5), normal with covariance I. The label of a
@@ -25,8 +24,8 @@ def clusters(n: int = 150, seed: int = 0, queries: int = 40) -> tuple[LabelledDa
     is 1, and some of both are not. The training data end with an outlier at (8, 8) labelled 0, which that law
     gives a probability of 4e-8.
 
-    The law is Eq. 4.2 of the thesis that this library grew from (two bivariate normal clusters with equal diagonal
-    covariance and a Bernoulli label); it leaves the numbers open, and those above are ours.
+    Source: A. Brinkman and J. Larsson Hörkén, "Finding Influential Examples in Deep Learning Models", MSc thesis,
+    Chalmers 2018, section 4.1 and Eq. 4.2. It leaves means, slopes and outlier open; the numbers above are ours.
 
     Args:
         n: training points in the two clusters together, at least 2; the outlier is one more.
@@ -51,13 +50,8 @@ def clusters(n: int = 150, seed: int = 0, queries: int = 40) -> tuple[LabelledDa
         raise ValueError(f"n is {n}, queries {queries}; both clusters need a point, so take at least 2")
     streams = [np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2)]
     points, labels, ids = _draw(n, "c", streams[0])
-    train = _labelled(
-        np.concatenate([points, OUTLIER_AT]),
-        np.concatenate([labels, OUTLIER_LABEL]),
-        [*ids, OUTLIER],
-        "clusters train",
-    )
-    return train, _labelled(*_draw(queries, "q", streams[1]), "clusters queries")
+    train = _examples(np.concatenate([points, OUTLIER_AT]), np.concatenate([labels, OUTLIER_LABEL]), [*ids, OUTLIER])
+    return train, _examples(*_draw(queries, "q", streams[1]))
 
 
 def _draw(
@@ -71,7 +65,5 @@ def _draw(
     return points, labels, [f"{prefix}{c}-{i}" for c in (0, 1) for i in range(sizes[c])]
 
 
-def _labelled(
-    points: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], ids: list[str], name: str
-) -> LabelledData:
-    return LabelledData(torch.from_numpy(points), torch.from_numpy(labels), np.array(ids), name, ("0", "1"))
+def _examples(points: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], ids: list[str]) -> Examples:
+    return as_examples((points, labels), ids=ids, classes=("0", "1"))

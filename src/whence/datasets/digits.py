@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from whence.datasets.dataset import LabelledData
+from whence.examples import Examples, as_examples
 
 __all__ = ["digits"]
 
 
-def digits(train_size: int = 1200, seed: int = 0) -> tuple[LabelledData, LabelledData]:
+def digits(train_size: int = 1200, seed: int = 0) -> tuple[Examples, Examples]:
     """1,797 images of handwritten digits, 8x8 pixels, shuffled and cut into training and test data.
 
     Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
@@ -39,11 +38,11 @@ def digits(train_size: int = 1200, seed: int = 0) -> tuple[LabelledData, Labelle
     if not 0 < train_size < total:
         raise ValueError(f"train_size is {train_size}, but there are {total} digits; choose 1 .. {total - 1}")
     rows = np.random.default_rng(seed).permutation(total)
-    everything = LabelledData(
-        inputs=torch.from_numpy((source.images / 16).astype(np.float32)).unsqueeze(1),
-        targets=torch.from_numpy(source.target.astype(np.int64)),
-        ids=np.arange(total),
-        name="digits",
-        classes=tuple(str(digit) for digit in range(10)),
+    images = (source.images / 16).astype(np.float32)[:, None]
+    labels = source.target.astype(np.int64)
+    classes = [str(digit) for digit in range(10)]
+    train, test = (
+        as_examples((images[part], labels[part]), ids=part, classes=classes)
+        for part in (rows[:train_size], rows[train_size:])
     )
-    return everything.subset(rows[:train_size]), everything.subset(rows[train_size:])
+    return train, test

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from whence.datasets.dataset import DataError
+from whence.datasets.errors import DataError
 
 __all__ = ["parse_idx", "read_bytes", "read_idx", "unpack"]
 

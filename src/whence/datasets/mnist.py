@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from whence.datasets.dataset import DataError, LabelledData
+from whence.datasets.errors import DataError
 from whence.datasets.idx import parse_idx, read_bytes, unpack
+from whence.examples import Examples, as_examples
 
 __all__ = ["FileCheck", "koh_liang_subset", "mnist", "verify"]
 
@@ -66,7 +66,7 @@ def verify(root: str | os.PathLike[str]) -> list[FileCheck]:
     return [_inspect(Path(root), stem, listed)[0] for stem in CONTENT_SHA256]
 
 
-def mnist(root: str | os.PathLike[str], part: Literal["train", "test"], verify: bool = True) -> LabelledData:
+def mnist(root: str | os.PathLike[str], part: Literal["train", "test"], verify: bool = True) -> Examples:
     """All 60,000 training or 10,000 test images of MNIST.
 
     Source: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-Based Learning Applied to Document
@@ -87,10 +87,10 @@ def mnist(root: str | os.PathLike[str], part: Literal["train", "test"], verify: 
         DataError: a file is missing, damaged, not MNIST, or images and labels do not belong together.
     """
     images, labels = _read(Path(root), part, verify)
-    return _labelled(images, labels, np.arange(len(labels)), part)
+    return _examples(images, labels, np.arange(len(labels)))
 
 
-def koh_liang_subset(root: str | os.PathLike[str], verify: bool = True) -> tuple[LabelledData, LabelledData]:
+def koh_liang_subset(root: str | os.PathLike[str], verify: bool = True) -> tuple[Examples, Examples]:
     """The 5,500 training images of Koh and Liang's all-CNN, and all 10,000 test images.
 
     The first 5,000 of the 60,000 images are set apart for validation; the positions of the other 55,000 are
@@ -115,7 +115,7 @@ def koh_liang_subset(root: str | os.PathLike[str], verify: bool = True) -> tuple
     positions = np.arange(55_000)
     np.random.RandomState(0).shuffle(positions)  # the legacy generator is part of the recipe
     rows = 5_000 + positions[:5_500]
-    return _labelled(images[rows], labels[rows], rows, "train"), mnist(root, "test", verify)
+    return _examples(images[rows], labels[rows], rows), mnist(root, "test", verify)
 
 
 def _read(root: Path, part: str, verified: bool) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
@@ -141,9 +141,10 @@ def _read(root: Path, part: str, verified: bool) -> tuple[npt.NDArray[Any], npt.
     return images, labels
 
 
-def _labelled(images: npt.NDArray[Any], labels: npt.NDArray[Any], ids: npt.NDArray[Any], part: str) -> LabelledData:
-    pixels = torch.from_numpy(images.astype(np.float32)).div_(255).unsqueeze(1)
-    return LabelledData(pixels, torch.from_numpy(labels.astype(np.int64)), ids, f"mnist {part}", CLASSES)
+def _examples(images: npt.NDArray[Any], labels: npt.NDArray[Any], ids: npt.NDArray[Any]) -> Examples:
+    pixels = images[:, None].astype(np.float32)
+    pixels /= 255
+    return as_examples((pixels, labels.astype(np.int64)), ids=ids, classes=CLASSES)
 
 
 def _inspect(root: Path, stem: str, listed: Mapping[str, str] | None) -> tuple[FileCheck, bytes]:

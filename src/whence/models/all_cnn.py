@@ -24,15 +24,17 @@ class AllCNN(nn.Module):
     """Convolutions with tanh, a spatial mean and one dense layer; no pooling, no padding.
 
     A row of 3x3 convolutions to 8 channels, a 1x1 convolution ``h3_c`` to 10, tanh after each of them, the
-    spatial mean ``h3_d`` and a dense layer ``logits`` from 10 to 10. The output of the module of each name is that
-    row of Table 4.1 of the thesis, tanh included, so ``h1_a.conv`` is the convolution and ``h1_a`` its activation.
+    spatial mean ``h3_d`` and a dense layer ``logits`` from 10 to 10. The module of each name puts out what is listed
+    under that name in the table of layers (Table 4.1 of the third source), tanh included: ``h1_a.conv`` is the
+    convolution and ``h1_a`` its activation.
 
     Weights start from a normal distribution cut at two standard deviations (of the normal before the cut),
     2 / sqrt(k^2 c_in) for convolutions and 1 / sqrt(10) for the dense layer; biases start at zero.
 
     Sources: J. T. Springenberg et al., "Striving for Simplicity: The All Convolutional Net", ICLR workshop 2015;
     the variant is that of P. W. Koh and P. Liang, "Understanding Black-box Predictions via Influence Functions",
-    ICML 2017, section 4.2 and its published code (``all_CNN_c.py``).
+    ICML 2017, section 4.2 and its published code (``all_CNN_c.py``); A. Brinkman and J. Larsson Hörkén, "Finding
+    Influential Examples in Deep Learning Models", MSc thesis, Chalmers 2018, section 4.2.2.
 
     Args:
         layers: name and stride of each 3x3 convolution, in order.

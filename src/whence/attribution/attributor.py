@@ -1,0 +1,231 @@
+"""The contract of methods: an attributor holds choices; ``fit`` returns an explainer, which scores queries.
+
+A method is one file. It says how to prepare once a model (``prepare``) and how to score queries (``score``); labels,
+checks, warnings and certificates are added here, the same for all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import xarray as xr
+from torch import Tensor
+
+from whence import accessor, checks, results  # noqa: F401  the accessor scores.whence is registered on import
+from whence.attribution import saved
+from whence.examples import Examples, as_examples
+from whence.gradients import functional, tuning
+from whence.mapping import AbstractMapper, SerialMapper
+from whence.objective import Objective, objective_of
+from whence.task import AbstractTask
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a method worked out once a model: tensors that can be saved, and a report for the results."""
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    solver: Mapping[str, Any] = field(default_factory=results.solver_report)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores [query, train] (self-influence: [train]) with their certificate and, if solved, residuals a query."""
+
+    values: Tensor
+    solver: Mapping[str, Any]
+    residual: npt.NDArray[np.float64] | None = None
+    converged: npt.NDArray[np.bool_] | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class AbstractAttributor(ABC):
+    """A method with its hyperparameters, as a frozen dataclass."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The method's name in results and tables."""
+
+    @abstractmethod
+    def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
+        """Work that no query changes."""
+
+    @abstractmethod
+    def score(self, objective: Objective, prepared: Prepared, queries: Examples, mapper: AbstractMapper) -> Scored:
+        """Scores of all training examples for the queries [query, train]."""
+
+    def self_score(self, objective: Objective, prepared: Prepared, mapper: AbstractMapper) -> Scored:
+        """The score of each training example for itself [train]; by default the diagonal of ``score``, in pieces."""
+        pieces, last = [], None
+        for start in range(0, objective.count, 128):
+            window = np.arange(start, min(start + 128, objective.count))
+            last = self.score(objective, prepared, objective.train[window], mapper)
+            pieces.append(last.values[torch.arange(len(window)), torch.from_numpy(window)])
+        return Scored(torch.cat(pieces), last.solver if last else results.solver_report())
+
+    def parameter_change(self, objective: Objective, prepared: Prepared, examples: Examples) -> Tensor:
+        """θ without each of these training examples minus θ [example, parameter]; TypeError if the method has none."""
+        raise TypeError(f"{self.name} predicts no change of the parameters; use InfluenceFunction")
+
+    def measured(self, task: AbstractTask) -> tuple[str, str]:
+        """(quantity, unit) of the scores: the change of the task's measurement, unless a method says otherwise."""
+        return task.quantity, task.unit if task.measure_kind == "loss" else "measurement units"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The hyperparameters by name, as they are recorded."""
+        if not dataclasses.is_dataclass(self):
+            return {}
+        return {f.name: saved.plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    @final
+    def fit(self, model: AbstractTask, train: Any, mapper: AbstractMapper | None = None) -> Explainer:
+        """Prepare the method for a trained model and its training set.
+
+        ``model``: a task such as ``Classification(net)``; it is copied, so later training does not change the result.
+        ``train``: anything :func:`whence.as_examples` takes. ``mapper``: where the work runs.
+        Raises ValueError for what :mod:`whence.checks` finds.
+        """
+        if not isinstance(model, AbstractTask):
+            raise TypeError(f"fit needs a task such as Classification(net), not {type(model).__name__}")
+        mapper = mapper or SerialMapper()
+        objective = tuning.tuned(objective_of(model, as_examples(train)))
+        return Explainer(
+            self, objective, self.prepare(objective, mapper), mapper, labels_of(objective, objective.train)
+        )
+
+    @final
+    def load(
+        self, path: str | Path, model: AbstractTask, train: Any, mapper: AbstractMapper | None = None
+    ) -> Explainer:
+        """Read what ``Explainer.save`` wrote, for the same model, training set and options; raises FileError if not."""
+        objective = tuning.tuned(objective_of(model, as_examples(train)))
+        tensors, header = saved.read(Path(path), saved.identity(self.name, self.options, objective))
+        prepared = Prepared(tensors, header["solver"], header["notes"])
+        return Explainer(self, objective, prepared, mapper or SerialMapper(), labels_of(objective, objective.train))
+
+
+@final
+@dataclass(frozen=True)
+class Explainer:
+    """A method prepared for one model. ``attribute`` may be called many times."""
+
+    attributor: AbstractAttributor
+    objective: Objective
+    prepared: Prepared
+    mapper: AbstractMapper
+    train_labels: results.Labels
+
+    def attribute(self, queries: Any, k: int | None = None) -> xr.DataArray:
+        """Scores [query, train] for queries as :func:`whence.as_examples` takes them.
+
+        With ``k``: only training examples that are among the k most helpful or k most harmful of some query.
+        Warns where a solve did not converge; raises ValueError for bad queries.
+        """
+        if k is not None and k < 1:
+            raise ValueError(f"k must be at least 1, not {k}")
+        o, examples = self.objective, as_examples(queries)
+        checks.check_data(o.task, o.theta, examples, "query")
+        scored = self.attributor.score(o, self.prepared, examples, self.mapper)
+        coords: dict[str, Any] = {}
+        if scored.residual is not None:
+            coords["query_residual"] = ("query", scored.residual)
+        if scored.converged is not None:
+            coords["query_converged"] = ("query", scored.converged)
+        labels = labels_of(o, examples)
+        array = results.scores(_array(scored.values), labels, self.train_labels, self._attrs(scored), **coords)
+        self._warn(scored)
+        return array if k is None else array.isel(train=_extremes(np.asarray(array.values), k))
+
+    def self_influence(self) -> xr.DataArray:
+        """The score of each training example for itself [train]: what removing it does to its own measurement."""
+        scored = self.attributor.self_score(self.objective, self.prepared, self.mapper)
+        self._warn(scored)
+        coords = self.train_labels.coordinates("train")
+        return xr.DataArray(
+            _array(scored.values), dims=("train",), coords=coords, name="self_influence", attrs=self._attrs(scored)
+        )
+
+    def parameter_change(self, ids: Any) -> xr.DataArray:
+        """θ without each of these training examples minus θ [train, parameter], by their ids.
+
+        This is −1/n times I_up,params of Koh and Liang (2017), Eq. 3.4 of the thesis, with n−1 for n.
+        Raises KeyError for an id that is not in the training set, TypeError if the method predicts no parameters.
+        """
+        wanted = self.objective.train.select(np.atleast_1d(ids))
+        values = self.attributor.parameter_change(self.objective, self.prepared, wanted)
+        layout = self.objective.task.layout
+        names = np.repeat(layout.names, layout.sizes)
+        coords = {"train": wanted.ids, "parameter_name": ("parameter", names)}
+        return xr.DataArray(_array(values), dims=("train", "parameter"), coords=coords, name="parameter_change")
+
+    def save(self, path: str | Path) -> Path:
+        """Write what was prepared to a folder, whole or not at all; ``attributor.load`` reads it."""
+        key = saved.identity(self.attributor.name, self.attributor.options, self.objective)
+        return saved.write(Path(path), self.prepared.tensors, key, self.prepared.solver, self.prepared.notes)
+
+    def _attrs(self, scored: Scored) -> dict[str, Any]:
+        o, method = self.objective, self.attributor
+        quantity, unit = method.measured(o.task)
+        return {
+            "method": method.name,
+            "quantity": quantity,
+            "unit": unit,
+            "sign": results.SIGN,
+            "damping": getattr(method, "damping", None),
+            "solver": dict(scored.solver),
+            "task": o.task.describe(),
+            "objective": o.task.objective,
+            "checkpoint": o.checkpoint,
+            "precision": o.precision,
+            "seed": getattr(method, "seed", None),
+            "options": method.options,
+            "notes": {**self.prepared.notes, **scored.notes},
+            "version": version("whence"),
+            "schema": results.SCHEMA,
+        }
+
+    def _warn(self, scored: Scored) -> None:
+        if not scored.solver["converged"]:
+            warnings.warn(
+                f"{scored.solver['name']} did not converge (worst relative residual "
+                f"{scored.solver['relative_residual']:.2g} after {scored.solver['iterations']} iterations): "
+                "raise its iterations, its preconditioner or the damping. The result says which queries are concerned.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+
+def labels_of(objective: Objective, examples: Examples) -> results.Labels:
+    """Ids, labels, predictions and losses of examples."""
+    labels, predictions, losses = [], [], []
+    with torch.no_grad():
+        for _, batch in examples.batches(1024):
+            output = objective.task.predict(objective.theta, batch)
+            labels.append(batch.targets.reshape(len(batch), -1)[:, 0].cpu().numpy())
+            predictions.append(objective.task.prediction(output))
+            losses.append(functional.loss_of(objective.task, output, batch).double().cpu().numpy())
+    return results.Labels(examples.ids, np.concatenate(labels), np.concatenate(predictions), np.concatenate(losses))
+
+
+def _array(values: Tensor) -> npt.NDArray[np.float64]:
+    found: npt.NDArray[np.float64] = values.detach().double().cpu().numpy()
+    return found
+
+
+def _extremes(values: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
+    k = min(k, values.shape[1])
+    order = np.argsort(values, axis=1, kind="stable")
+    return np.unique(np.concatenate([order[:, :k], order[:, -k:]], axis=1))

@@ -1,0 +1,109 @@
+"""Influence functions (Koh and Liang, ICML 2017): the first-order effect of removing a training example.
+
+    score[q, i] = ∇m_q · (H + damping·I)⁻¹ (∇ℓ_i − ∇L) / (n−1)          mean objective, L the mean loss
+    score[q, i] = ∇m_q · (H + damping·I)⁻¹ ∇ℓ_i                          sum objective
+
+H is the Hessian of the objective with its penalty. At a stationary point −∇L is the penalty's gradient, so the mean
+form carries ∇(ℓ_i + penalty), as Koh and Liang's code does. Everything is summed over the data first; one solve a
+query serves all training examples (their Eq. 3; Eq. 3.6 of the thesis).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.curvature_choice import Curvature, operator_of
+from whence.curvature.operator import AbstractOperator
+from whence.examples import Examples
+from whence.gradients import products, rows
+from whence.gradients.functional import mean_gradient
+from whence.mapping import AbstractMapper
+from whence.objective import Objective
+from whence.results import solver_report
+from whence.solvers.conjugate_gradient import ConjugateGradient
+from whence.solvers.solver import AbstractSolver, Solution, State
+from whence.task import AbstractTask
+
+
+@final
+@dataclass(frozen=True)
+class InfluenceFunction(AbstractAttributor):
+    """``solver``: how (H + damping·I)⁻¹ is applied. ``damping``: must exceed −λ_min; 0 for a strict minimum.
+
+    ``curvature``: ``"hessian"``, ``"gauss-newton"``, or an operator worked out before.
+    """
+
+    solver: AbstractSolver = field(default_factory=ConjugateGradient)
+    damping: float = 0.01
+    curvature: Curvature = "hessian"
+
+    @property
+    def name(self) -> str:
+        return "influence"
+
+    def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
+        state = self.solver.prepare(self._operator(objective), mapper)
+        report = solver_report(self.solver.name, lambda_min=state.lambda_min, lambda_max=state.lambda_max)
+        return Prepared(state.tensors, report, {"curvature": _name(self.curvature), **state.notes})
+
+    def score(self, objective: Objective, prepared: Prepared, queries: Examples, mapper: AbstractMapper) -> Scored:
+        task, theta = objective.task, objective.theta
+        asked = [piece for _, piece in rows.gradient_rows(task, theta, queries, "measure")]
+        solution = self._solve(objective, prepared, torch.cat(asked).T)
+        plan = products.plan_products(task, theta, objective.train, len(queries), objective.batch_size)
+        piece = partial(_products, task, theta, solution.value, plan)
+        found = torch.cat(mapper.concat(piece, objective.train.shards(mapper.shards))).double()
+        if objective.mean:
+            found = found - found.mean(0)
+        notes = {"gradient_mode": plan.mode, "gradient_way": plan.way, "gradient_reason": plan.reason}
+        report = self._report(solution)
+        return Scored(objective.removal * found.T, report, solution.residual, solution.converged, notes)
+
+    def self_score(self, objective: Objective, prepared: Prepared, mapper: AbstractMapper) -> Scored:
+        task, theta, train = objective.task, objective.theta, objective.train
+        mean = mean_gradient(objective)
+        scores, solution = [], None
+        pairs = zip(
+            rows.gradient_rows(task, theta, train, "measure"), rows.gradient_rows(task, theta, train), strict=True
+        )
+        for (_, asked), (_, own) in pairs:
+            solution = self._solve(objective, prepared, (own.double() - mean).T)
+            scores.append(objective.removal * (asked.double() * solution.value.T).sum(1))
+        return Scored(torch.cat(scores), self._report(solution) if solution else prepared.solver)
+
+    def parameter_change(self, objective: Objective, prepared: Prepared, examples: Examples) -> Tensor:
+        own = [piece for _, piece in rows.gradient_rows(objective.task, objective.theta, examples)]
+        right = torch.cat(own).double() - mean_gradient(objective)
+        return objective.removal * self._solve(objective, prepared, right.T).value.T
+
+    def _operator(self, objective: Objective) -> AbstractOperator:
+        return operator_of(self.curvature, objective).damped(self.damping)
+
+    def _solve(self, objective: Objective, prepared: Prepared, v: Tensor) -> Solution:
+        report = prepared.solver
+        state = State(prepared.tensors, report["lambda_min"], report["lambda_max"], prepared.notes)
+        return self.solver.solve(self._operator(objective), state, v)
+
+    def _report(self, solution: Solution) -> dict[str, Any]:
+        return solver_report(
+            self.solver.name,
+            bool(solution.converged.all()),
+            float(solution.residual.max(initial=0.0)),
+            solution.iterations,
+            solution.lambda_min,
+            solution.lambda_max,
+        )
+
+
+def _products(task: AbstractTask, theta: Tensor, v: Tensor, plan: products.Plan, shard: Examples) -> Tensor:
+    return products.products(task, theta, shard, v, plan)
+
+
+def _name(curvature: Curvature) -> str:
+    return curvature if isinstance(curvature, str) else type(curvature).__name__

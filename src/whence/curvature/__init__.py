@@ -1,0 +1,1 @@
+"""Curvature as symmetric operators over all the data."""

@@ -1,0 +1,85 @@
+"""The Hessian of an objective: w Σ_i ∇²ℓ_i + diag(λ), with w = 1/n (mean) or 1 (sum)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from whence.curvature.gauss_newton import GaussNewton
+from whence.curvature.operator import AbstractOperator, serial
+from whence.examples import Examples
+from whence.gradients import functional
+from whence.mapping import AbstractMapper
+from whence.objective import Objective
+from whence.task import AbstractTask
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Hessian(AbstractOperator):
+    """Exact Hessian-vector products by double backward (Pearlmutter 1994), penalty included."""
+
+    objective: Objective
+
+    @property
+    def size(self) -> int:
+        return len(self.objective.theta)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.objective.theta.dtype
+
+    @property
+    def examples(self) -> int:
+        return self.objective.count
+
+    def matmat(self, v: Tensor) -> Tensor:
+        o = self.objective
+        product = o.weight * _loss_products(o.task, o.theta, o.batch_size, v.to(o.theta), o.train)
+        return product + o.decay[:, None] * v.to(o.theta)
+
+    def dense(self, mapper: AbstractMapper | None = None) -> Tensor:
+        o, mapper = self.objective, serial(mapper)
+        eye = torch.eye(self.size, dtype=self.dtype)
+        part = partial(_loss_products, o.task, o.theta, o.batch_size, eye)
+        matrix = o.weight * mapper.sum(part, o.train.shards(mapper.shards))
+        matrix = 0.5 * (matrix + matrix.T)
+        return matrix + torch.diag(o.decay)  # type: ignore[no-any-return]
+
+    def surrogate(self) -> AbstractOperator:
+        return GaussNewton(self.objective)
+
+    def minibatch(self, positions: npt.NDArray[np.int64]) -> AbstractOperator:
+        sample = self.objective.over(self.objective.train[positions])
+        if self.objective.mean:
+            return Hessian(sample)
+        raise TypeError("sampling needs objective='mean'; a sum objective would need its own scale")
+
+
+def _loss_products(task: AbstractTask, theta: Tensor, batch_size: int, v: Tensor, examples: Examples) -> Tensor:
+    """Σ_i ∇²ℓ_i v for the columns of v [parameter, k]; the gradient's graph is built once a batch."""
+    found = torch.zeros_like(v)
+    point = theta.detach().requires_grad_(True)
+    together = v.shape[1] > 1 and not any(isinstance(layer, CONVOLUTIONS) for layer in task.module.modules())
+    for _, batch in examples.batches(batch_size):
+        with torch.enable_grad():
+            total = functional.values(task, point, batch, "loss").sum()
+            (gradient,) = torch.autograd.grad(total, point, create_graph=True)
+        if not gradient.requires_grad:
+            continue  # a loss that is linear in the parameters has no second derivative
+        if together:  # vmap over convolutions is slower than a loop on a CPU
+            (block,) = torch.autograd.grad(gradient, point, v.T, is_grads_batched=True)
+            found += block.T
+            continue
+        for column in range(v.shape[1]):
+            (product,) = torch.autograd.grad(gradient, point, v[:, column].contiguous(), retain_graph=True)
+            found[:, column] += product
+    return found

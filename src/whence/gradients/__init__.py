@@ -1,0 +1,1 @@
+"""Per-example gradients, their products with vectors, and full gradients."""

@@ -1,0 +1,98 @@
+"""Products of per-example gradients with vectors, ∇ℓ_i·v for all i, without keeping the gradients.
+
+One direction costs one forward-mode product (Jacobian-vector product: about two forward passes). Many directions cost
+one pass of per-example gradients and a matrix product. Which is cheaper is measured on this model, not assumed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import jvp
+
+from whence.examples import Examples
+from whence.gradients import functional, rows
+from whence.task import AbstractTask
+
+Mode: TypeAlias = Literal["forward", "reverse"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How products are to be computed: the mode, the way of the rows, the batch size and what was measured."""
+
+    mode: Mode
+    way: rows.Way
+    batch_size: int
+    reason: str
+
+
+def products(
+    task: AbstractTask, theta: Tensor, examples: Examples, directions: Tensor, plan: Plan, of: functional.Of = "loss"
+) -> Tensor:
+    """∇θ value_i · v_k for every example and direction: [n, k] from ``directions`` [parameter, k]."""
+    directions = directions.to(theta)
+    if plan.mode == "forward":
+        return forward_products(task, theta, examples, directions, of, plan.batch_size)
+    found = theta.new_empty(len(examples), directions.shape[1])
+    for window, piece in rows.gradient_rows(task, theta, examples, of, plan.batch_size, plan.way):
+        found[window] = piece @ directions
+    return found
+
+
+def forward_products(
+    task: AbstractTask, theta: Tensor, examples: Examples, directions: Tensor, of: functional.Of, batch_size: int
+) -> Tensor:
+    """The same by forward mode, one direction after the other."""
+    found = theta.new_empty(len(examples), directions.shape[1])
+    for window, batch in examples.batches(batch_size):
+        for column in range(directions.shape[1]):
+            tangent = directions[:, column].contiguous()
+            with torch.no_grad():
+                change = jvp(lambda point: functional.values(task, point, batch, of), (theta,), (tangent,))[1]  # noqa: B023
+            found[window, column] = change
+    return found
+
+
+def plan_products(
+    task: AbstractTask, theta: Tensor, examples: Examples, directions: int, batch_size: int, of: functional.Of = "loss"
+) -> Plan:
+    """Choose the mode by timing both on one batch.
+
+    Forward mode costs ``directions`` products, reverse mode one pass of rows. An operation without a forward
+    derivative falls back to reverse mode, and the reason says so.
+    """
+    way = rows.way_for(task, theta, examples)
+    sample = examples[np.arange(min(batch_size, len(examples)))]
+    vector = torch.ones_like(theta)[:, None]
+    try:
+        forward = _seconds(lambda: forward_products(task, theta, sample, vector, of, batch_size))
+    except (NotImplementedError, RuntimeError) as error:
+        return Plan("reverse", way, batch_size, f"an operation has no forward derivative ({str(error)[:80]})")
+    if directions == 1:
+        return Plan("forward", way, batch_size, "one direction: one forward-mode product")
+    block = torch.ones(len(theta), directions).to(theta)
+
+    def reverse_once() -> None:
+        for _, piece in rows.gradient_rows(task, theta, sample, of, batch_size, way):
+            piece @ block
+
+    reverse = _seconds(reverse_once)
+    measured = f"measured on {len(sample)} examples: {directions} x {forward:.2g} s forward, {reverse:.2g} s reverse"
+    return Plan("forward" if directions * forward < reverse else "reverse", way, batch_size, measured)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """The best of two runs: the first one also warms caches and kernels."""
+    best = float("inf")
+    for _ in range(2):
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return best

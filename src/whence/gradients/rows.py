@@ -1,0 +1,125 @@
+"""Per-example gradients as rows [example, parameter], and Jacobians of the outputs, by the fastest way that is right.
+
+Two ways exist: taking linear and convolutional layers apart (:mod:`whence.gradients.layers`), and ``vmap(grad)`` for
+any module. The first is used only where its sum over a batch equals autograd's gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.func import jacrev, vjp, vmap
+
+from whence.batch import Batch, map_tensors
+from whence.examples import Examples
+from whence.gradients import functional, layers
+from whence.task import AbstractTask
+
+Way: TypeAlias = Literal["layers", "functional"]
+
+
+def way_for(task: AbstractTask, theta: Tensor, examples: Examples) -> Way:
+    """The way for this model: by layers if they hold all studied parameters and agree with autograd."""
+    if not layers.covers(task.module, task.layout):
+        return "functional"
+    batch = examples.take(slice(0, min(8, len(examples))))
+    with torch.enable_grad():
+        point = theta.detach().requires_grad_(True)
+        (expected,) = torch.autograd.grad(functional.values(task, point, batch, "loss").sum(), point)
+    tape = layers.record(task, theta, batch)
+    if len(tape.output) != len(batch):
+        return "functional"
+    found = tape.pull(output_gradient(task, tape.output, batch, "loss")).sum(0)
+    tolerance = (1e-9 if theta.dtype == torch.float64 else 1e-4) * float(expected.abs().max().clamp(min=1e-6))
+    return "layers" if bool((found - expected).abs().max() <= tolerance) else "functional"
+
+
+def output_gradient(task: AbstractTask, output: Tensor, batch: Batch, of: functional.Of) -> Tensor:
+    """The gradient of each example's loss or measurement in its output, shaped as the output."""
+    leaf = output.detach().requires_grad_(True)
+    with torch.enable_grad():
+        value = task.measure(leaf, batch) if of == "measure" else functional.loss_of(task, leaf, batch)
+        (gradient,) = torch.autograd.grad(value.sum(), leaf)
+    return gradient
+
+
+def gradient_rows(
+    task: AbstractTask,
+    theta: Tensor,
+    examples: Examples,
+    of: functional.Of = "loss",
+    batch_size: int = 256,
+    way: Way | None = None,
+) -> Iterator[tuple[slice, Tensor]]:
+    """∇θ of each example's loss or measurement, in batches: (positions, rows [batch, parameter])."""
+    yield from cotangent_rows(
+        task, theta, examples, lambda window, output, batch: output_gradient(task, output, batch, of), batch_size, way
+    )
+
+
+def cotangent_rows(
+    task: AbstractTask,
+    theta: Tensor,
+    examples: Examples,
+    cotangent: Callable[[slice, Tensor, Batch], Tensor],
+    batch_size: int = 256,
+    way: Way | None = None,
+) -> Iterator[tuple[slice, Tensor]]:
+    """J_iᵀ c_i for each example, with ``cotangent(positions, output, batch)`` giving c [batch, output ...]."""
+    way = way or way_for(task, theta, examples)
+    for window, batch in examples.batches(batch_size):
+        if way == "layers":
+            tape = layers.record(task, theta, batch)
+            yield window, tape.pull(cotangent(window, tape.output.detach(), batch))
+            continue
+        with torch.no_grad():
+            output = task.predict(theta, batch)
+        yield window, _functional_rows(task, theta, batch, cotangent(window, output, batch))
+
+
+def jacobians(
+    task: AbstractTask, theta: Tensor, examples: Examples, batch_size: int = 128, way: Way | None = None
+) -> Iterator[tuple[slice, Batch, Tensor, Tensor]]:
+    """(positions, batch, outputs [batch, output], J [batch, output, parameter]) for all examples, in batches."""
+    way = way or way_for(task, theta, examples)
+    for window, batch in examples.batches(batch_size):
+        if way == "layers":
+            tape = layers.record(task, theta, batch)
+            flat = tape.output.detach().reshape(len(batch), -1)
+            pulled = [tape.pull(_unit(tape.output, column)) for column in range(flat.shape[1])]
+            yield window, batch, tape.output.detach(), torch.stack(pulled, 1)
+            continue
+        with torch.no_grad():
+            output = task.predict(theta, batch)
+        yield window, batch, output, _functional_jacobian(task, theta, batch)
+
+
+def _unit(output: Tensor, column: int) -> Tensor:
+    cotangent = torch.zeros_like(output).reshape(len(output), -1)
+    cotangent[:, column] = 1.0
+    return cotangent.reshape(output.shape)
+
+
+def _single(task: AbstractTask, point: Tensor, inputs: object, target: Tensor) -> Tensor:
+    one = Batch(map_tensors(lambda value: value[None], inputs), target[None])
+    return task.predict(point, one)[0]
+
+
+def _functional_rows(task: AbstractTask, theta: Tensor, batch: Batch, cotangent: Tensor) -> Tensor:
+    def pull(inputs: object, target: Tensor, direction: Tensor) -> Tensor:
+        pulled: Tensor = vjp(lambda point: _single(task, point, inputs, target), theta)[1](direction)[0]
+        return pulled
+
+    rows: Tensor = vmap(pull)(batch.inputs, batch.targets, cotangent)
+    return rows
+
+
+def _functional_jacobian(task: AbstractTask, theta: Tensor, batch: Batch) -> Tensor:
+    def jacobian(inputs: object, target: Tensor) -> Tensor:
+        return jacrev(lambda point: _single(task, point, inputs, target).reshape(-1))(theta)  # type: ignore[no-any-return]
+
+    found: Tensor = vmap(jacobian)(batch.inputs, batch.targets)
+    return found

@@ -1,0 +1,1 @@
+"""Linear solvers: choices are objects, work is returned."""

@@ -1,0 +1,66 @@
+"""The direct solve for small models: Cholesky factorisation of the dense matrix, in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from whence.curvature.operator import AbstractOperator
+from whence.mapping import AbstractMapper
+from whence.solvers.solver import AbstractSolver, Solution, State, indefinite
+
+LARGEST = 20_000
+EIGENVALUES_UP_TO = 4_000
+
+
+@final
+@dataclass(frozen=True)
+class Dense(AbstractSolver):
+    """A = L Lᵀ once, then two triangular solves a right-hand side.
+
+    ``largest``: refuse models with more parameters than this (p² numbers of 8 bytes must fit in memory).
+    """
+
+    largest: int = LARGEST
+
+    @property
+    def name(self) -> str:
+        return "dense Cholesky"
+
+    def prepare(self, operator: AbstractOperator, mapper: AbstractMapper | None = None) -> State:
+        matrix = dense_matrix(operator, mapper, self.largest)
+        factor, failed = torch.linalg.cholesky_ex(matrix)
+        lambda_min = lambda_max = None
+        if len(matrix) <= EIGENVALUES_UP_TO or int(failed):
+            eigenvalues = torch.linalg.eigvalsh(matrix)
+            lambda_min, lambda_max = float(eigenvalues[0]), float(eigenvalues[-1])
+        if int(failed):
+            raise indefinite(float(lambda_min or 0.0))
+        return State({"factor": factor, "matrix": matrix}, lambda_min, lambda_max)
+
+    def solve(self, operator: AbstractOperator, state: State, v: Tensor) -> Solution:
+        v = v.double()
+        value = torch.cholesky_solve(v, state.tensors["factor"])
+        value += torch.cholesky_solve(v - state.tensors["matrix"] @ value, state.tensors["factor"])
+        left, norm = v - state.tensors["matrix"] @ value, v.norm(dim=0)
+        residual = (left.norm(dim=0) / norm.clamp(min=1e-300)).numpy()
+        return Solution(
+            value, np.isfinite(residual) & (residual < 1e-8), residual, 1, state.lambda_min, state.lambda_max
+        )
+
+
+def dense_matrix(operator: AbstractOperator, mapper: AbstractMapper | None, largest: int) -> Tensor:
+    """The operator's matrix in float64; raises ValueError if the model is larger than ``largest`` parameters."""
+    if operator.size > largest:
+        raise ValueError(
+            f"a dense solve of {operator.size} parameters needs {operator.size**2 * 8 / 2**30:.0f} GiB; the limit is "
+            f"{largest} parameters. Use ConjugateGradient, or study fewer parameters with only=[...]."
+        )
+    matrix = operator.dense(mapper).double().cpu()
+    if not bool(torch.isfinite(matrix).all()):
+        raise ValueError("the curvature matrix holds NaN or infinity: the loss is not twice differentiable here.")
+    return matrix

@@ -1,0 +1,56 @@
+"""Extreme eigenvalues of an operator from a few products: Lanczos with full reorthogonalisation (Lanczos 1950)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from whence.curvature.operator import AbstractOperator
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """Ritz values: ``lambda_min`` lies above the smallest eigenvalue by at most ``error_min``, or it is exact.
+
+    ``error`` bounds how far some true eigenvalue is from each Ritz value (the residual of the Ritz pair).
+    """
+
+    lambda_min: float
+    lambda_max: float
+    error_min: float
+    error_max: float
+    steps: int
+
+
+def extremes(operator: AbstractOperator, steps: int = 30, seed: int = 0) -> Extremes:
+    """Estimate λ_min and λ_max with ``steps`` products; exact when steps ≥ the number of parameters."""
+    size = operator.size
+    steps = min(steps, size)
+    generator = torch.Generator().manual_seed(seed)
+    vector = torch.randn(size, generator=generator, dtype=torch.float64)
+    basis = torch.zeros(size, steps, dtype=torch.float64)
+    alpha, beta = np.zeros(steps), np.zeros(steps)
+    vector /= vector.norm()
+    done = 0
+    for step in range(steps):
+        basis[:, step] = vector
+        product = _product(operator, vector)
+        alpha[step] = float(vector @ product)
+        for _ in range(2):  # twice is enough (Parlett 1980)
+            product -= basis[:, : step + 1] @ (basis[:, : step + 1].T @ product)
+        beta[step] = float(product.norm())
+        done = step + 1
+        if beta[step] <= 1e-12 * max(1.0, float(np.abs(alpha[:done]).max())):
+            break
+        vector = product / beta[step]
+    tridiagonal = np.diag(alpha[:done]) + np.diag(beta[: done - 1], 1) + np.diag(beta[: done - 1], -1)
+    values, vectors = np.linalg.eigh(tridiagonal)
+    last = np.abs(beta[done - 1] * vectors[-1])
+    return Extremes(float(values[0]), float(values[-1]), float(last[0]), float(last[-1]), done)
+
+
+def _product(operator: AbstractOperator, vector: Tensor) -> Tensor:
+    return operator.matmat(vector[:, None].to(operator.dtype))[:, 0].double()
