@@ -20,8 +20,9 @@ def coefficients(module: nn.Module, layout: Layout, weight_decay: WeightDecay) -
 
     A number covers weights, that is parameters of two or more dimensions, and not biases or scales of norms;
     a dict covers what it names; an optimizer's param groups say it themselves.
-    Raises ValueError for a negative or non-finite number, an unknown name, a parameter that the optimizer does not
-    hold, or an optimizer not known to add its decay to the gradient (AdamW): that is no term of the objective.
+    Raises ValueError for a negative or non-finite number, a number that covers nothing, an unknown name, a parameter
+    that the optimizer does not hold, or an optimizer not known to add its decay to the gradient (AdamW): that is no
+    term of the objective.
     """
     if isinstance(weight_decay, Optimizer):
         named = _from_optimizer(module, layout, weight_decay)
@@ -31,6 +32,11 @@ def coefficients(module: nn.Module, layout: Layout, weight_decay: WeightDecay) -
             raise ValueError(f"weight_decay names {unknown[:5]}, no studied parameters: name some of {layout.names}")
         named = {name: float(weight_decay.get(name, 0.0)) for name in layout.names}
     else:
+        if weight_decay and not any(parameter.ndim > 1 for parameter in module.parameters()):
+            raise ValueError(
+                f"weight_decay={weight_decay} covers parameters of two or more dimensions, and the model has none: "
+                "name those that it covers, as in {'weight': 0.1}."
+            )
         shapes = zip(layout.names, layout.shapes, strict=True)
         named = {name: float(weight_decay) if len(shape) > 1 else 0.0 for name, shape in shapes}
     for name, value in named.items():

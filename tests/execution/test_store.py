@@ -215,9 +215,10 @@ class TestLock:
     def test_readers_are_free(self, run: RunFolder) -> None:
         run.shelf("refits").put("a", piece(1))
         with RunFolder.read(run.folder) as reader:
-            assert same(reader.shelf("refits").get("a"), piece(1))
+            shelf = reader.shelf("refits")
+            assert same(shelf.get("a"), piece(1))
             run.shelf("refits").put("b", piece(2))
-            assert reader.shelf("refits").done() == {"a", "b"}
+            assert shelf.done() == {"a", "b"}
             with pytest.raises(RunError, match=r"reading only.*RunFolder\.open"):
                 reader.shelf("refits").put("c", piece(3))
             with pytest.raises(RunError, match="reading only"):
@@ -255,9 +256,14 @@ class TestLock:
     @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
     def test_a_zombie_is_stale(self, tmp_path: Path) -> None:
         RunFolder.open(tmp_path, CONFIG).close()
-        zombie = subprocess.Popen([sys.executable, "-c", ""])
+        zombie = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        started = Path(f"/proc/{zombie.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        (tmp_path / "run.lock").write_text(lock_text(zombie.pid, socket.gethostname(), started))
+        with pytest.raises(RunError, match=f"in use by pid {zombie.pid}"):
+            RunFolder.open(tmp_path, CONFIG)
+        zombie.stdin.write(b"\n")
+        zombie.stdin.close()
         os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
-        (tmp_path / "run.lock").write_text(lock_text(zombie.pid, socket.gethostname(), started="1"))
         with RunFolder.open(tmp_path, CONFIG) as run:
             assert run.writable
         zombie.wait()

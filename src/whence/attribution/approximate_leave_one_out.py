@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
-from whence.attribution.curvature_choice import Curvature, operator_of
 from whence.batch import Batch
+from whence.curvature.choice import Curvature, operator_of
 from whence.curvature.operator import AbstractOperator, Diagonal
 from whence.examples import Examples
 from whence.gradients import rows
@@ -41,7 +41,7 @@ from whence.task import AbstractTask
 @final
 @dataclass(frozen=True)
 class ApproximateLeaveOneOut(AbstractAttributor):
-    """``solver``: serves n·outputs right-hand sides, so a direct one; ``damping`` and ``curvature`` as for influence."""
+    """``solver``: serves n·outputs right-hand sides, so a direct one; ``damping``, ``curvature`` as for influence."""
 
     solver: AbstractSolver = field(default_factory=Dense)
     damping: float = 0.01

@@ -24,7 +24,8 @@ from torch import Tensor
 from whence import accessor, checks, results  # noqa: F401  the accessor scores.whence is registered on import
 from whence.attribution import saved
 from whence.examples import Examples, as_examples
-from whence.gradients import functional, tuning
+from whence.gradients import tuning
+from whence.gradients.labels import labels_of
 from whence.mapping import AbstractMapper, SerialMapper
 from whence.objective import Objective, objective_of
 from whence.task import AbstractTask
@@ -206,18 +207,6 @@ class Explainer:
                 RuntimeWarning,
                 stacklevel=3,
             )
-
-
-def labels_of(objective: Objective, examples: Examples) -> results.Labels:
-    """Ids, labels, predictions and losses of examples."""
-    labels, predictions, losses = [], [], []
-    with torch.no_grad():
-        for _, batch in examples.batches(1024):
-            output = objective.task.predict(objective.theta, batch)
-            labels.append(batch.targets.reshape(len(batch), -1)[:, 0].cpu().numpy())
-            predictions.append(objective.task.prediction(output))
-            losses.append(functional.loss_of(objective.task, output, batch).double().cpu().numpy())
-    return results.Labels(examples.ids, np.concatenate(labels), np.concatenate(predictions), np.concatenate(losses))
 
 
 def _array(values: Tensor) -> npt.NDArray[np.float64]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
-from whence.attribution.curvature_choice import Curvature, operator_of
+from whence.curvature.choice import Curvature, operator_of
 from whence.curvature.operator import AbstractOperator
 from whence.examples import Examples
 from whence.gradients import products, rows

@@ -33,7 +33,8 @@ class JoblibMapper(AbstractMapper):
     """Applies ``fn`` in ``jobs`` processes with ``threads`` threads each; exceptions of ``fn`` come through unchanged.
 
     When a worker is killed (out of memory, say) the items without a result are resubmitted, ``retries`` times in all.
-    A consumer that stops early ends the workers. ``jobs=1`` calls ``fn`` in this process, as ``SerialMapper`` does.
+    A consumer that stops early ends the workers; maps that run side by side share them, so a neighbour's items are then
+    resubmitted. ``jobs=1`` calls ``fn`` in this process, as ``SerialMapper`` does.
 
     ``backend="dask"`` uses the active ``dask.distributed.Client``: ``jobs`` then says only into how many pieces work
     is cut, for how many run at once and with how many threads is settled where the cluster is started, and Dask

@@ -41,7 +41,7 @@ def influence_by_class(scores: xr.DataArray, query: Any) -> Figure:
     axes.set_xticks(
         range(len(classes)), [f"{name}\nn = {len(group)}" for name, group in zip(classes, groups, strict=True)]
     )
-    if len(classes) > 15 or max(len(str(name)) for name in classes.tolist()) > 10:
+    if len(classes) > 15 or max((len(str(name)) for name in classes.tolist()), default=0) > 10:
         axes.tick_params(axis="x", labelrotation=60)
     style.scientific(axes, "y")
     _words(axes, row, list(coloured.values()), int((~finite).sum()))
@@ -62,6 +62,8 @@ def _colours(row: xr.DataArray) -> dict[Any, tuple[str, str]]:
 
 
 def _boxes(axes: Axes, groups: list[Any], colours: list[str]) -> None:
+    if not groups:
+        return
     drawn = axes.boxplot(
         groups,
         positions=range(len(groups)),

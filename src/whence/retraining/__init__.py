@@ -1,0 +1,1 @@
+"""Training recipes, refits and leave-out truth."""

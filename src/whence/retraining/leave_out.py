@@ -1,0 +1,185 @@
+"""Leave-out truth: refit without examples, and measure what that does to every query.
+
+    effect[removed, query, seed] = m_query(θ refitted without) − m_query(θ of the control of the same seed)
+
+One refit serves all queries. Finished refits are put on a shelf, if one is given, and are not repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import xarray as xr
+from torch import Tensor
+
+from whence import checks, results
+from whence.examples import Examples, as_examples
+from whence.gradients import functional, tuning
+from whence.gradients.labels import labels_of
+from whence.mapping import AbstractMapper, SerialMapper
+from whence.objective import Objective, objective_of
+from whence.retraining.refit import AbstractRefit, Trained
+from whence.task import AbstractTask
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+class Shelf(Protocol):
+    """Where finished pieces are kept by key (``execution.RunFolder.shelf`` is one)."""
+
+    def done(self) -> Collection[str]: ...
+
+    def put(self, key: str, arrays: Arrays) -> None: ...
+
+    def get(self, key: str) -> Arrays: ...
+
+
+@dataclass(frozen=True)
+class MemoryShelf:
+    """Keeps pieces in memory, for as long as the object lives."""
+
+    pieces: dict[str, Arrays]
+
+    def done(self) -> Collection[str]:
+        return self.pieces.keys()
+
+    def put(self, key: str, arrays: Arrays) -> None:
+        self.pieces[key] = arrays
+
+    def get(self, key: str) -> Arrays:
+        return self.pieces[key]
+
+
+def leave_out(
+    model: AbstractTask,
+    train: Any,
+    queries: Any,
+    remove: Sequence[Any] | npt.NDArray[Any] | Mapping[str, Sequence[Any]],
+    refit: AbstractRefit,
+    *,
+    seeds: Sequence[int] = (0,),
+    mapper: AbstractMapper | None = None,
+    shelf: Shelf | None = None,
+) -> xr.Dataset:
+    """Truth [removed, query, seed] in the unit of the task's measurement.
+
+    ``remove``: ids to leave out one at a time, or a dict from a name to the ids that are left out together.
+    ``refit``: what "without" means: Proximal, Converged, Continued or FromScratch.
+    ``shelf``: keeps each finished refit (its parameters), so that a killed run goes on where it was and further
+    queries cost no refit. It must be used for one model, training set and refit only.
+    Raises KeyError for an id that is not in the training set, ValueError for bad data or an empty ``remove``.
+    """
+    objective = tuning.tuned(objective_of(model, as_examples(train), refit.dtype))
+    asked = as_examples(queries)
+    checks.check_data(objective.task, objective.theta, asked, "query")
+    names, groups = _groups(objective.train, remove)
+    shelf, mapper = shelf or MemoryShelf({}), mapper or SerialMapper()
+    jobs: list[tuple[npt.NDArray[np.int64] | None, int]] = [(None, seed) for seed in seeds] + [
+        (group, seed) for seed in seeds for group in groups
+    ]
+    keys = [f"control|{seed}" for seed in seeds] + [f"{name!r}|{seed}" for seed in seeds for name in names]
+    _work(refit, objective, jobs, keys, shelf, mapper)
+
+    controls = [shelf.get(f"control|{seed}") for seed in seeds]
+    before = np.stack([_measured(objective, control["theta"], asked) for control in controls])
+    effect = np.empty((len(names), len(asked), len(seeds)))
+    statistics = {name: np.empty((len(names), len(seeds))) for name in ("gradient_norm", "evaluations", "distance")}
+    converged = np.empty((len(names), len(seeds)), dtype=bool)
+    for column, seed in enumerate(seeds):
+        for row, name in enumerate(names):
+            piece = shelf.get(f"{name!r}|{seed}")
+            effect[row, :, column] = _measured(objective, piece["theta"], asked) - before[column]
+            statistics["gradient_norm"][row, column] = piece["gradient_norm"]
+            statistics["evaluations"][row, column] = piece["evaluations"]
+            statistics["distance"][row, column] = np.linalg.norm(piece["theta"] - controls[column]["theta"])
+            converged[row, column] = bool(piece["converged"])
+    member = np.zeros((len(names), objective.count), dtype=bool)
+    for row, group in enumerate(groups):
+        member[row, group] = True
+    variables = {name: (("removed", "seed"), value) for name, value in {**statistics, "converged": converged}.items()}
+    labels = (labels_of(objective, asked), labels_of(objective, objective.train))
+    removed = np.array(names)
+    attrs = _attrs(objective, refit)
+    return results.truth(effect, member, removed, labels, attrs, variables, np.asarray(seeds, dtype=np.int64))
+
+
+def _groups(train: Examples, remove: Any) -> tuple[list[Any], list[npt.NDArray[np.int64]]]:
+    if isinstance(remove, Mapping):
+        names = [str(name) for name in remove]
+        groups = [np.unique(train.positions(np.atleast_1d(ids))) for ids in remove.values()]
+    else:
+        names = np.asarray(remove).tolist()
+        if len(set(names)) != len(names):
+            raise ValueError("an id is to be left out twice; give each once")
+        groups = [train.positions([name]) for name in names]
+    if not names or any(len(group) == 0 for group in groups):
+        raise ValueError("nothing to leave out: give ids of training examples")
+    if any(len(group) >= len(train) for group in groups):
+        raise ValueError("a removal takes all training examples away; leave some in")
+    return names, groups
+
+
+def _work(
+    refit: AbstractRefit,
+    objective: Objective,
+    jobs: list[tuple[npt.NDArray[np.int64] | None, int]],
+    keys: list[str],
+    shelf: Shelf,
+    mapper: AbstractMapper,
+) -> None:
+    kept = set(shelf.done())
+    done = [position for position, key in enumerate(keys) if key in kept]
+    if len(done) == len(keys):
+        return
+    shared = refit.prepare(objective, mapper)
+    for position, piece in mapper.map(partial(_one, refit, objective, shared), jobs, done):
+        shelf.put(keys[position], piece)
+
+
+def _one(
+    refit: AbstractRefit,
+    objective: Objective,
+    shared: Mapping[str, Tensor],
+    job: tuple[npt.NDArray[np.int64] | None, int],
+) -> Arrays:
+    removed, seed = job
+    found: Trained = (
+        refit.control(objective, shared, seed)
+        if removed is None
+        else refit.refit(objective, shared, torch.from_numpy(removed), seed)
+    )
+    return {
+        "theta": found.theta.detach().cpu().numpy(),
+        "gradient_norm": np.array(found.gradient_norm),
+        "evaluations": np.array(float(found.evaluations)),
+        "converged": np.array(found.converged),
+    }
+
+
+def _measured(objective: Objective, theta: npt.NDArray[Any], queries: Examples) -> npt.NDArray[np.float64]:
+    point = torch.from_numpy(np.array(theta)).to(objective.theta)
+    return functional.evaluate(objective.task, point, queries, "measure").double().numpy()
+
+
+def _attrs(objective: Objective, refit: AbstractRefit) -> dict[str, Any]:
+    task = objective.task
+    return {
+        "kind": refit.kind,
+        "quantity": task.quantity,
+        "unit": task.unit if task.measure_kind == "loss" else "measurement units",
+        "sign": results.SIGN,
+        "damping": refit.damping,
+        "task": task.describe(),
+        "objective": task.objective,
+        "checkpoint": objective.checkpoint,
+        "precision": objective.precision,
+        "version": version("whence"),
+        "schema": results.SCHEMA,
+    }

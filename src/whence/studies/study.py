@@ -1,0 +1,102 @@
+"""What a study is: settings, a run folder to write to, and a report of tables, sentences and figures."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import pandas as pd
+
+from whence import files
+from whence.execution.store import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Size: TypeAlias = Literal["tiny", "standard", "full"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user chooses: ``size``, ``seed`` and, without changing any result, the number of processes."""
+
+    size: Size = "standard"
+    seed: int = 0
+    jobs: int = 1
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What a run is the result of; ``jobs`` is not among it."""
+        return {"size": self.size, "seed": self.seed}
+
+
+@dataclass
+class Report:
+    """What a run found, in the order in which it is shown: tables, sentences, and figures (paths in the run folder)."""
+
+    study: str
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    sentences: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def add_figure(self, run: RunFolder, name: str, figure: Figure) -> None:
+        """Save a figure as PNG and SVG under ``figures/`` of the run and list it."""
+        from whence.plots.saving import save_figure
+
+        path = save_figure(figure, Path(run.folder) / "figures", name)
+        self.figures.append(str(path.relative_to(run.folder)))
+
+    def save(self, run: RunFolder) -> None:
+        """Write ``report.json``, and each table as CSV under ``tables/``."""
+        folder = Path(run.folder)
+        for title, table in self.tables.items():
+            data = table.to_csv(index=False).encode()
+            files.write(folder / "tables" / f"{_slug(title)}.csv", lambda file, data=data: file.write(data))
+        tables = {title: _records(table) for title, table in self.tables.items()}
+        record = {"study": self.study, "tables": tables, "sentences": self.sentences, "figures": self.figures}
+        files.write_json(folder / "report.json", {**record, "facts": self.facts})
+
+    @classmethod
+    def load(cls, folder: Path) -> Report:
+        """Read the report of a run folder; raises FileError if it is missing or broken."""
+        record = files.read_json(folder / "report.json")
+        if not isinstance(record, Mapping) or "study" not in record:
+            raise files.FileError(f"{folder}/report.json is no report; run the study again")
+        tables = {title: pd.DataFrame(rows) for title, rows in record["tables"].items()}
+        return cls(record["study"], tables, record["sentences"], record["figures"], record["facts"])
+
+
+@dataclass(frozen=True)
+class Study:
+    """One row of the catalogue."""
+
+    name: str
+    summary: str
+    run: Callable[[RunFolder, Settings], Report]
+
+
+@dataclass
+class Progress:
+    """Says on stderr what is being done and how long the last step took."""
+
+    study: str
+    started: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str) -> None:
+        """One line, with the seconds since the start."""
+        print(f"[{self.study} {time.monotonic() - self.started:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+def _slug(title: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON can hold them: NaN becomes null."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
