@@ -36,6 +36,11 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> None:
         raise
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8, whole or not at all."""
+    write(path, lambda file: file.write(text.encode()))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a value as JSON, whole or not at all; raises ValueError on NaN, which JSON has not."""
     text = json.dumps(value, indent=1, allow_nan=False, default=_plain)

@@ -157,3 +157,11 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if not all(name and isinstance(name, str) and isinstance(value, Tensor) for name, value in items):
         raise CheckpointError(f"{path} is not a state dict; save model.state_dict(), not the model.")
     return dict(state)
+
+
+@torch.no_grad()
+def load_vector(module: nn.Module, layout: Layout, vector: Tensor) -> None:
+    """Write a vector [parameter] into the module's parameters, in their own types."""
+    named = dict(module.named_parameters())
+    for name, value in layout.unflatten(vector).items():
+        named[name].copy_(value)

@@ -19,7 +19,7 @@ import xarray as xr
 
 from whence import files, results
 from whence.execution import RunError, RunFolder, Shelf
-from whence.execution import store as module
+from whence.execution import record as module
 
 CONFIG = {"damping": 0.01, "solver": {"name": "cg", "tolerance": 1e-4}, "layers": ["conv1", "fc"]}
 HOSTILE = [

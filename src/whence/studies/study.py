@@ -55,8 +55,7 @@ class Report:
         """Write ``report.json``, and each table as CSV under ``tables/``."""
         folder = Path(run.folder)
         for title, table in self.tables.items():
-            data = table.to_csv(index=False).encode()
-            files.write(folder / "tables" / f"{_slug(title)}.csv", lambda file, data=data: file.write(data))
+            files.write_text(folder / "tables" / f"{_slug(title)}.csv", table.to_csv(index=False))
         tables = {title: _records(table) for title, table in self.tables.items()}
         record = {"study": self.study, "tables": tables, "sentences": self.sentences, "figures": self.figures}
         files.write_json(folder / "report.json", {**record, "facts": self.facts})
