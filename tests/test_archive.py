@@ -66,6 +66,19 @@ def disk_full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def failing_renames(monkeypatch: pytest.MonkeyPatch, which: set[int]) -> None:
+    """Of all renames, those numbered ``which`` fail: 1 puts the old aside, 2 brings the new, 3 the old back."""
+    real, calls = Path.rename, []
+
+    def rename(self: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) in which:
+            disk_full()
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+
+
 def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
@@ -113,6 +126,64 @@ def test_a_foreign_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["thesis"]
 
 
+def test_a_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("my work")
+    with pytest.raises(FileExistsError, match="is not a result; choose another place"):
+        archive.save(integer_scores(), tmp_path / "thesis.tex")
+    assert snapshot(tmp_path) == {"thesis.tex": b"my work"}
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_symbolic_link_stays_and_its_target_is_replaced(tmp_path: Path, there: bool) -> None:
+    if there:
+        archive.save(string_scores(), tmp_path / "disk" / "result")
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "result")
+    assert archive.save(integer_scores(), tmp_path / "link") == tmp_path / "link"
+    assert (tmp_path / "link").is_symlink()
+    assert archive.load(tmp_path / "disk" / "result").shape == (2, 3)
+
+
+def test_files_and_folders_get_the_usual_permissions(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        archive.save(integer_scores(), tmp_path / "deep" / "result")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "deep").rglob("*")}
+    assert modes.pop("result") == 0o750
+    assert set(modes.values()) == {0o640}
+
+
+@pytest.mark.parametrize("data", [np.ones((2, 3)), {"score": 1}, None])
+def test_only_results_are_saved(tmp_path: Path, data: object) -> None:
+    with pytest.raises(results.ResultError, match="save a DataArray of scores or a truth"):
+        archive.save(data, tmp_path / "result")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("values", [[1, None], ["cat", None], [{}, []], ["cat", 3]])
+def test_objects_are_refused(tmp_path: Path, values: list[object]) -> None:
+    held = np.empty(2, dtype=object)
+    held[:] = values
+    with pytest.raises(results.ResultError, match="train_label holds Python objects; convert it"):
+        archive.save(string_scores().assign_coords(train_label=("train", held)), tmp_path / "result")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "a\\b", "C:x", ".hidden", "", "nul\0", 5])
+def test_names_that_would_leave_the_folder_are_refused(tmp_path: Path, name: object) -> None:
+    with pytest.raises(results.ResultError, match="cannot name a variable on disk"):
+        archive.save(integer_scores().assign_coords({name: ("query", [1, 2])}), tmp_path / "result")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [float("nan"), {1, 2}])
+def test_attributes_that_are_not_json_are_refused(tmp_path: Path, value: object) -> None:
+    with pytest.raises(results.ResultError, match="use finite numbers"):
+        archive.save(integer_scores().assign_attrs(note=value), tmp_path / "result")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("broken", ["solver", "sign"])
 def test_what_breaks_the_schema_is_not_written(tmp_path: Path, broken: str) -> None:
     data = integer_scores()
@@ -120,6 +191,13 @@ def test_what_breaks_the_schema_is_not_written(tmp_path: Path, broken: str) -> N
     with pytest.raises(results.ResultError, match=broken):
         archive.save(data, tmp_path / "result")
     assert list(tmp_path.iterdir()) == []
+
+
+def alter(saved: Path, change: Callable[[dict], object]) -> None:
+    path = saved / "result.json"
+    header = json.loads(path.read_text())
+    change(header)
+    path.write_text(json.dumps(header))
 
 
 class TestDamage:
@@ -170,6 +248,45 @@ class TestDamage:
         with pytest.raises(files.FileError, match="holds no result of this library"):
             archive.load(saved)
 
+    @pytest.mark.parametrize("gone", ["kind", "attrs", "variables"])
+    def test_a_header_that_lacks_a_key(self, saved: Path, gone: str) -> None:
+        alter(saved, lambda header: header.pop(gone))
+        with pytest.raises(files.FileError, match="damaged or was altered; copy or compute"):
+            archive.load(saved)
+
+    @pytest.mark.parametrize("gone", ["file", "dims", "sha256", "coordinate"])
+    def test_a_variable_that_lacks_a_key(self, saved: Path, gone: str) -> None:
+        alter(saved, lambda header: header["variables"]["score"].pop(gone))
+        with pytest.raises(files.FileError, match="damaged or was altered"):
+            archive.load(saved)
+
+    def test_scores_without_scores(self, saved: Path) -> None:
+        alter(saved, lambda header: header["variables"].pop("score"))
+        with pytest.raises(files.FileError, match="damaged or was altered"):
+            archive.load(saved)
+
+    def test_dims_that_do_not_fit(self, saved: Path) -> None:
+        alter(saved, lambda header: header["variables"]["score"].update(dims=["query"]))
+        with pytest.raises(files.FileError, match="do not fit together"):
+            archive.load(saved)
+
+    @pytest.mark.parametrize("name", ["../secret", "..\\secret", "sub/secret"])
+    def test_a_header_cannot_name_a_file_elsewhere(self, saved: Path, name: str) -> None:
+        np.save(saved.parent / "secret.npy", np.ones(2))
+        entry = {"file": f"{name}.npy", "dims": ["query"], "sha256": "", "coordinate": True}
+        alter(saved, lambda header: header["variables"].update({"secret": entry}))
+        with pytest.raises(files.FileError, match="damaged or was altered"):
+            archive.load(saved, verify=False)
+        alter(saved, lambda header: header["variables"].update({name: header["variables"].pop("secret")}))
+        with pytest.raises(files.FileError, match="damaged or was altered"):
+            archive.load(saved, verify=False)
+
+    def test_an_archive_of_several_arrays_is_refused(self, saved: Path) -> None:
+        with (saved / "score.npy").open("wb") as file:
+            np.savez(file, a=np.ones((2, 3)))
+        with pytest.raises(files.FileError, match="not an array file"):
+            archive.load(saved, verify=False)
+
     def test_another_schema_version(self, saved: Path) -> None:
         path = saved / "result.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": results.SCHEMA + 1}))
@@ -213,14 +330,19 @@ class TestFullDisk:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         archive.save(string_scores(), tmp_path / "result")
-        before, real = snapshot(tmp_path), Path.rename
-
-        def rename(self: Path, target: Path) -> Path:
-            if (self / "result.json").exists() and self.name != "result":
-                disk_full()
-            return real(self, target)
-
-        monkeypatch.setattr(Path, "rename", rename)
+        before = snapshot(tmp_path)
+        failing_renames(monkeypatch, {2})
         with pytest.raises(OSError, match="No space left"):
             archive.save(integer_scores(), tmp_path / "result")
         assert snapshot(tmp_path) == before
+        assert [p.name for p in tmp_path.iterdir()] == ["result"]
+
+    def test_the_old_result_is_kept_aside_when_it_cannot_be_moved_back(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        archive.save(string_scores(), tmp_path / "result")
+        failing_renames(monkeypatch, {2, 3})
+        with pytest.raises(OSError, match=f"No space left.*the former result lies in .*: move it back to {tmp_path}"):
+            archive.save(integer_scores(), tmp_path / "result")
+        (kept,) = tmp_path.iterdir()
+        xr.testing.assert_identical(archive.load(kept), string_scores())

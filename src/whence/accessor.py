@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
@@ -46,14 +47,9 @@ class ScoresAccessor:
     def _top_of(self, identity: Any, k: int, side: Side) -> pd.DataFrame:
         row = self._array.sel(query=identity)
         values = np.asarray(row.values)
-        order = np.argsort(-values, kind="stable")
-        parts = []
-        if side in ("both", "helpful"):
-            parts.append(("helpful", [p for p in order[:k] if values[p] > 0]))
-        if side in ("both", "harmful"):
-            parts.append(("harmful", [p for p in order[::-1][:k] if values[p] < 0]))
         frames = []
-        for name, positions in parts:
+        for name in ("helpful", "harmful") if side == "both" else (side,):
+            positions = _strongest(values if name == "helpful" else -values, k)
             part = row.isel(train=positions)
             frame = {"query": identity, "side": name, "rank": np.arange(1, len(positions) + 1)}
             frame |= {"train": part["train"].values, "score": np.asarray(part.values)}
@@ -70,3 +66,10 @@ class ScoresAccessor:
     def save(self, path: str | Path) -> Path:
         """Write the scores to a folder, whole or not at all; see :func:`whence.load`."""
         return archive.save(self._array, path)
+
+
+def _strongest(values: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
+    """Positions of the ``k`` largest positive values, largest first, ties in their order; NaN is never among them."""
+    positive = np.flatnonzero(values > 0)
+    order = np.argsort(-values[positive], kind="stable")
+    return positive[order[:k]]

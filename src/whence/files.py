@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -24,16 +24,21 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> None:
     If anything fails (a full disk, say) the temporary file is removed and what was at ``path`` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    partial = beside(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with partial.open("xb") as file:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        os.replace(partial, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
+
+
+def beside(path: Path) -> Path:
+    """A hidden name in the same folder that nothing has yet; what is made there gets the user's usual permissions."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -42,9 +47,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, whole or not at all; raises ValueError on NaN, which JSON has not."""
-    text = json.dumps(value, indent=1, allow_nan=False, default=_plain)
-    write(path, lambda file: file.write(text.encode()))
+    """Write a value as JSON, whole or not at all; see :func:`json_text` for what it raises."""
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON; raises ValueError on NaN, which JSON has not, TypeError on what it cannot hold."""
+    return json.dumps(value, indent=1, allow_nan=False, default=_plain)
 
 
 def read_json(path: Path) -> Any:
@@ -70,7 +79,8 @@ def read_array(path: Path, sha256: str | None = None) -> npt.NDArray[Any]:
     if sha256 is not None and digest(path) != sha256:
         raise FileError(f"{path} is truncated or was altered: its SHA-256 is not the one that was recorded")
     try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        # Not np.load, which would also open archives of several arrays.
+        array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OSError, EOFError) as error:
         raise FileError(f"{path} is truncated or not an array file ({error})") from error
     return array

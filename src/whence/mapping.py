@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -29,24 +30,41 @@ class AbstractMapper(ABC):
         """
 
     def sum(self, fn: Callable[[Item], Any], items: Sequence[Item]) -> Any:
-        """The sum of all results, added in the items' order, so that it does not depend on who finished first."""
+        """The sum of all results, added in the items' order, so that it does not depend on who finished first.
+
+        Raises ValueError if there are no items: nobody knows the shape of their sum.
+        """
+        if len(items) == 0:
+            raise ValueError("a sum over no items has no value; give at least one item")
         total: Any = None
-        for value in self._in_order(fn, items):
-            total = value if total is None else total + value
+        with contextlib.closing(self._in_order(fn, items)) as values:
+            for position, value in enumerate(values):
+                total = value if position == 0 else total + value
         return total
 
     def concat(self, fn: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """The results in the items' order."""
         return list(self._in_order(fn, items))
 
-    def _in_order(self, fn: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def _in_order(self, fn: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result, None, None]:
         waiting: dict[int, Result] = {}
         following = 0
-        for position, value in self.map(fn, items):
-            waiting[position] = value
-            while following in waiting:
-                yield waiting.pop(following)
-                following += 1
+        with contextlib.closing(_relayed(self.map(fn, items))) as pairs:
+            for position, value in pairs:
+                waiting[position] = value
+                while following in waiting:
+                    yield waiting.pop(following)
+                    following += 1
+        if following != len(items) or waiting:
+            raise RuntimeError(
+                f"{type(self).__name__}.map gave no result for position {following} of {len(items)}, or one twice; "
+                "a mapper yields every position that is not in done exactly once"
+            )
+
+
+def _relayed(pairs: Iterator[tuple[int, Result]]) -> Generator[tuple[int, Result], None, None]:
+    """Any iterator as one that can be closed; closing reaches through to a generator."""
+    yield from pairs
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def check(array: xr.DataArray) -> xr.DataArray:
     if missing:
         raise ResultError(f"scores lack the attributes {missing}; build them with whence.results.scores")
     report = array.attrs["solver"]
-    absent = [name for name in SOLVER if name not in report]
+    absent = [name for name in SOLVER if not isinstance(report, Mapping) or name not in report]
     if absent:
         raise ResultError(f"the solver report lacks {absent}: a score does not exist without its certificate")
     return array
@@ -110,17 +110,19 @@ def truth(
     attrs: Mapping[str, Any],
     variables: Mapping[str, Any] | None = None,
     seeds: npt.NDArray[np.int64] | None = None,
+    coords: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Truth: ``effect`` [removed, query, seed] of removing the training examples marked by ``member`` [removed, train].
 
     ``labels``: those of the queries and of the training examples; ``removed``: one name a removal (for leave-one-out
-    the id of the example); ``variables``: further variables as xarray takes them (gradient norms, distances ...).
+    the id of the example); ``variables``, ``coords``: further ones as xarray takes them (gradient norms, distances,
+    a plan ``chosen`` with its ``sample`` names ...). Raises ResultError if they break the schema.
     """
     query, train = labels
     seed = np.arange(effect.shape[2]) if seeds is None else seeds
-    coordinates = query.coordinates("query") | train.coordinates("train") | {"removed": removed, "seed": seed}
+    own = query.coordinates("query") | train.coordinates("train") | {"removed": removed, "seed": seed}
     data = {"effect": (("removed", "query", "seed"), effect), "member": (("removed", "train"), member)}
-    return check_truth(xr.Dataset({**data, **(variables or {})}, coords=coordinates, attrs=dict(attrs)))
+    return check_truth(xr.Dataset({**data, **(variables or {})}, coords={**(coords or {}), **own}, attrs=dict(attrs)))
 
 
 def check_truth(data: xr.Dataset) -> xr.Dataset:
@@ -132,6 +134,7 @@ def check_truth(data: xr.Dataset) -> xr.Dataset:
             raise ResultError(f"{name} has dims {dims}, not {data[name].dims}")
     for dim in ("removed", "query", "train"):
         _check_ids(data, dim)
+    _check_flags(data)
     missing = [name for name in TRUTH_REQUIRED if name not in data.attrs]
     if missing:
         raise ResultError(f"truth lacks the attributes {missing}; build it with whence.results.truth")
@@ -164,6 +167,20 @@ def _check_ids(data: xr.DataArray | xr.Dataset, dim: str) -> None:
     values, counts = np.unique(ids, return_counts=True)
     if (counts > 1).any():
         raise ResultError(f"the {dim} ids must be unique; repeated: {_few(values[counts > 1].tolist())}")
+
+
+def _check_flags(data: xr.Dataset) -> None:
+    for name in ("member", "chosen", "converged"):
+        if name in data and data[name].dtype != np.bool_:
+            raise ResultError(f"{name} must be bool, not {data[name].dtype}; convert it with .astype(bool)")
+    if "chosen" in data:
+        if data["chosen"].dims != ("sample", "query", "removed"):
+            raise ResultError(f"chosen is [sample, query, removed], not {data['chosen'].dims}; transpose it")
+        if "sample" not in data.coords:
+            raise ResultError("the samples of chosen have no names; name them with truth.assign_coords(sample=[...])")
+        _check_ids(data, "sample")
+    if "converged" in data and "removed" not in data["converged"].dims:
+        raise ResultError(f"converged has dims {data['converged'].dims}; it needs 'removed': one flag a refit")
 
 
 def _few(values: Any) -> str:

@@ -41,12 +41,12 @@ def make_scores() -> Callable[..., xr.DataArray]:
 
 @pytest.fixture
 def make_truth() -> Callable[..., xr.Dataset]:
-    def make(effect: Any, member: Any = None, variables: Any = None, **attrs: Any) -> xr.Dataset:
+    def make(effect: Any, member: Any = None, variables: Any = None, coords: Any = None, **attrs: Any) -> xr.Dataset:
         """``effect`` [removed, query] or [removed, query, seed]; leave-one-out unless ``member`` says otherwise."""
         effect = np.asarray(effect)
         effect = effect if effect.ndim == 3 else effect[:, :, None]
         member = np.eye(len(effect), dtype=bool) if member is None else member
         labels = results.Labels(np.arange(effect.shape[1])), results.Labels(np.arange(member.shape[1]))
-        return results.truth(effect, member, np.arange(len(effect)), labels, ATTRS | attrs, variables)
+        return results.truth(effect, member, np.arange(len(effect)), labels, ATTRS | attrs, variables, coords=coords)
 
     return make

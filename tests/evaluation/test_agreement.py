@@ -106,7 +106,7 @@ def test_chosen_samples(make_scores, make_truth) -> None:
     converged = np.ones((40, 4), dtype=bool)
     converged[3, 2] = converged[8] = False
     variables = {"chosen": (("sample", "query", "removed"), CHOSEN), "converged": (("removed", "seed"), converged)}
-    truth = make_truth(EFFECT, variables=variables).assign_coords(sample=["most influential", "random"])
+    truth = make_truth(EFFECT, variables=variables, coords={"sample": ["most influential", "random"]})
     table = agreement(make_scores(VALUES), truth)
     assert table["sample"].tolist() == ["most influential"] * 3 + ["random"] * 3
     for row, (sample, query) in zip(table.itertuples(), np.ndindex(2, 3), strict=True):
@@ -115,7 +115,7 @@ def test_chosen_samples(make_scores, make_truth) -> None:
         assert row.unconverged == mask[3].sum() + mask[8].sum()
         assert row.pearson == pytest.approx(stats.pearsonr(VALUES[query, mask], EFFECT[mask, query].mean(axis=1))[0])
     with pytest.raises(ResultError, match="assign_coords"):
-        agreement(make_scores(VALUES), make_truth(EFFECT, variables=variables))
+        agreement(make_scores(VALUES), truth.drop_vars("sample"))
 
 
 def test_undefined_is_nan_without_a_warning(make_scores, make_truth) -> None:
@@ -174,7 +174,8 @@ def test_twenty_queries_take_little_time(make_scores, make_truth) -> None:
     values = RNG.normal(size=(20, 400))
     half = np.arange(400) < 200
     chosen = np.stack([np.tile(half, (20, 1)), np.tile(~half, (20, 1))])
-    truth = make_truth(values.T + 1, variables={"chosen": (("sample", "query", "removed"), chosen)})
+    variables = {"chosen": (("sample", "query", "removed"), chosen)}
+    truth = make_truth(values.T + 1, variables=variables, coords={"sample": ["a", "b"]})
     began = time.process_time()
-    assert len(agreement(make_scores(values), truth.assign_coords(sample=["a", "b"]))) == 40
+    assert len(agreement(make_scores(values), truth)) == 40
     assert time.process_time() - began < 6

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
+import threading
 import time
 import warnings
 from functools import partial
 from pathlib import Path
 
 import joblib
+import numpy as np
 import pytest
 
 from whence.execution import JoblibMapper, WorkerError
@@ -22,6 +25,25 @@ class Unlucky(Exception):
     def __init__(self, item: int) -> None:
         super().__init__(item)
         self.item = item
+
+
+class Heavy:
+    """A function with a large state, which leaves a mark each time it is serialised or read back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = np.arange(300_000.0)
+
+    def __getstate__(self) -> dict[str, object]:
+        (self.folder / f"packed-{time.monotonic_ns()}").touch()
+        return self.__dict__
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        (self.folder / f"opened-{os.getpid()}-{time.monotonic_ns()}").touch()
+
+    def __call__(self, item: int) -> float:
+        return float(self.state[item]) + item
 
 
 def square(item: int) -> int:
@@ -141,6 +163,45 @@ def test_workers_are_other_processes_with_limited_threads(threads: int) -> None:
 def test_local_functions_and_closures_travel() -> None:
     offset = 10
     assert JoblibMapper(2).concat(lambda item: item + offset, range(4)) == [10, 11, 12, 13]
+
+
+def test_a_large_function_is_serialised_once_and_read_once_a_worker(tmp_path: Path) -> None:
+    assert JoblibMapper(2).concat(Heavy(tmp_path), range(60)) == [2.0 * item for item in range(60)]
+    opened = [path.name.split("-")[1] for path in tmp_path.glob("opened-*")]
+    assert len(list(tmp_path.glob("packed-*"))) == 1
+    assert 1 <= len(opened) == len(set(opened)) <= 2
+
+
+def test_a_function_that_is_called_here_is_not_serialised(tmp_path: Path) -> None:
+    JoblibMapper(1).concat(Heavy(tmp_path), range(4))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_nothing_is_left_among_the_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    results = JoblibMapper(2).map(slow, range(8))
+    next(results)
+    (folder,) = tmp_path.glob("whence-*")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    results.close() if early else list(results)  # type: ignore[attr-defined]
+    assert list(tmp_path.glob("whence-*")) == []
+
+
+def test_a_new_function_is_not_mistaken_for_the_one_before() -> None:
+    mapper = JoblibMapper(2)
+    for offset in range(3):
+        assert mapper.concat(lambda item, offset=offset: item + offset, range(4)) == [
+            offset + item for item in range(4)
+        ]
+
+
+def test_a_function_that_cannot_be_sent_is_an_error() -> None:
+    lock = threading.Lock()
+    with pytest.raises(TypeError, match="pickle"):
+        JoblibMapper(2).concat(lambda item: (lock, item), range(4))
 
 
 def test_shards_are_the_jobs() -> None:

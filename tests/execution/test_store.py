@@ -238,6 +238,20 @@ class TestLock:
             raise ZeroDivisionError
         assert not (tmp_path / "run.lock").exists()
 
+    @pytest.mark.parametrize("kept", [True, False])
+    def test_a_run_that_kept_nothing_before_it_failed_is_forgotten(self, tmp_path: Path, kept: bool) -> None:
+        def work(run: RunFolder) -> None:
+            if kept:
+                run.shelf("refits").put("a", piece(1))
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError), RunFolder.open(tmp_path, CONFIG) as run:
+            work(run)
+        if kept:
+            with pytest.raises(RunError, match="another configuration"):
+                RunFolder.open(tmp_path, {})
+        RunFolder.open(tmp_path, CONFIG if kept else {}).close()
+
     def test_a_stale_lock_is_taken_over(self, tmp_path: Path) -> None:
         RunFolder.open(tmp_path, CONFIG).close()
         gone = subprocess.Popen([sys.executable, "-c", ""])

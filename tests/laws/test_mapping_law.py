@@ -34,6 +34,42 @@ class Backwards(AbstractMapper):
         return ((p, fn(items[p])) for p in reversed(range(len(items))) if p not in done)
 
 
+class Forgetful(AbstractMapper):
+    """Leaves out the positions ``missing`` and yields those in ``again`` twice; says whether it was closed."""
+
+    def __init__(self, missing: Collection[int] = (), again: Collection[int] = ()) -> None:
+        self.missing, self.again, self.closed = missing, again, False
+
+    @property
+    def shards(self) -> int:
+        return 1
+
+    def map(
+        self, fn: Callable[[Any], Any], items: Sequence[Any], done: Collection[int] = ()
+    ) -> Iterator[tuple[int, Any]]:
+        try:
+            for position, item in enumerate(items):
+                if position not in self.missing:
+                    yield position, fn(item)
+                if position in self.again:
+                    yield position, fn(item)
+        finally:
+            self.closed = True
+
+
+class Lists(AbstractMapper):
+    """Its iterator is no generator and cannot be closed."""
+
+    @property
+    def shards(self) -> int:
+        return 1
+
+    def map(
+        self, fn: Callable[[Any], Any], items: Sequence[Any], done: Collection[int] = ()
+    ) -> Iterator[tuple[int, Any]]:
+        return iter([(position, fn(item)) for position, item in enumerate(items) if position not in done])
+
+
 def vector(item: float) -> np.ndarray:
     return np.array([item, item / 3, 1.0])
 
@@ -54,7 +90,9 @@ def test_the_items_tell_orders_apart() -> None:
     assert len(totals) > 1
 
 
-@pytest.mark.parametrize("mapper", [*CASES, pytest.param(Backwards(), id="backwards")])
+@pytest.mark.parametrize(
+    "mapper", [*CASES, pytest.param(Backwards(), id="backwards"), pytest.param(Lists(), id="lists")]
+)
 class TestEveryMapper:
     def test_sum_is_added_in_the_items_order(self, mapper: AbstractMapper) -> None:
         np.testing.assert_array_equal(mapper.sum(vector, ITEMS), in_order())
@@ -76,3 +114,22 @@ class TestEveryMapper:
 
     def test_shards_is_at_least_one(self, mapper: AbstractMapper) -> None:
         assert mapper.shards >= 1
+
+    def test_a_sum_over_nothing_has_no_value(self, mapper: AbstractMapper) -> None:
+        with pytest.raises(ValueError, match="give at least one item"):
+            mapper.sum(vector, [])
+
+
+@pytest.mark.parametrize("broken", [Forgetful(missing={0}), Forgetful(missing={9}), Forgetful(again={4})])
+@pytest.mark.parametrize("verb", ["sum", "concat"])
+def test_a_mapper_that_breaks_its_promise_is_an_error_and_not_a_wrong_number(broken: Forgetful, verb: str) -> None:
+    with pytest.raises(RuntimeError, match=r"Forgetful\.map gave no result for position \d+ of 10.*exactly once"):
+        getattr(broken, verb)(twice, ITEMS)
+
+
+def test_the_iterator_is_closed_at_once_when_adding_fails() -> None:
+    mapper = Forgetful()
+    with pytest.raises(TypeError) as caught:  # the traceback keeps every frame alive: only closing ends the iterator
+        mapper.sum(lambda item: item if item < 5 else "five", ITEMS)
+    assert mapper.closed
+    assert caught.value.__traceback__ is not None

@@ -47,5 +47,5 @@ def truth(scores: xr.DataArray) -> xr.Dataset:
     }
     labels = results.Labels(scores["query"].values), results.Labels(scores["train"].values)
     effect, member = 2 * VALUES.T[:20, :, None], np.eye(20, 30, dtype=bool)
-    made = results.truth(effect, member, scores["train"].values[:20], labels, ATTRS, variables)
-    return made.assign_coords(sample=["most influential", "random"])
+    names = {"sample": ["most influential", "random"]}
+    return results.truth(effect, member, scores["train"].values[:20], labels, ATTRS, variables, coords=names)

@@ -80,7 +80,7 @@ def test_predicted_against_actual_refuses(scores, truth) -> None:
         plots.predicted_against_actual(scores, truth.isel(query=[0]), "q1")
     with pytest.raises(ResultError, match="rank_only"):
         plots.predicted_against_actual(scores.assign_attrs(unit="bit"), truth, "q0")
-    with pytest.raises(ResultError, match="lack the train ids"):
+    with pytest.raises(ResultError, match="lack 1 train ids of the truth"):
         plots.predicted_against_actual(scores.drop_sel(train="t3"), truth, "q0")
     table = agreement(scores, truth)
     with pytest.raises(ResultError, match="no row"):

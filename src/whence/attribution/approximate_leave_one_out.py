@@ -17,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.certificate import certificate, joined
 from whence.batch import Batch
 from whence.curvature.choice import Curvature, operator_of
 from whence.curvature.operator import AbstractOperator, Diagonal
@@ -32,7 +33,6 @@ from whence.gradients import rows
 from whence.gradients.functional import mean_gradient
 from whence.mapping import AbstractMapper
 from whence.objective import Objective
-from whence.results import solver_report
 from whence.solvers.dense import Dense
 from whence.solvers.solver import AbstractSolver, Solution, State
 from whence.task import AbstractTask
@@ -60,9 +60,7 @@ class ApproximateLeaveOneOut(AbstractAttributor):
         found = mapper.concat(part, objective.train.shards(mapper.shards))
         residuals, own = (torch.cat([piece[index] for piece in found]) for index in (0, 1))
         tensors = {**state.tensors, "residuals": residuals, "own": own, "base": base.value[:, 0]}
-        report = solver_report(
-            self.solver.name, bool(base.converged.all()), None, 0, state.lambda_min, state.lambda_max
-        )
+        report = joined([certificate(self.solver.name, base), *(piece[2] for piece in found)])
         return Prepared(tensors, report, dict(state.notes))
 
     def score(self, objective: Objective, prepared: Prepared, queries: Examples, mapper: AbstractMapper) -> Scored:
@@ -82,17 +80,11 @@ class ApproximateLeaveOneOut(AbstractAttributor):
         values = []
         for window, batch, output, _ in asked:
             values.append(_change(objective.task, output.double(), batch, moved[:, window]))
-        certificate = solver_report(
-            self.solver.name,
-            bool(solution.converged.all()),
-            float(solution.residual.max(initial=0.0)),
-            solution.iterations,
-            solution.lambda_min,
-            solution.lambda_max,
-        )
-        by_query = solution.residual.reshape(len(queries), width)
-        done = solution.converged.reshape(len(queries), width)
-        return Scored(torch.cat(values), certificate, by_query.max(1), np.asarray(done.all(1)))
+        # a query's certificate covers the solves of the training examples too
+        residual = np.maximum(solution.residual.reshape(len(queries), width).max(1), report["relative_residual"])
+        done = solution.converged.reshape(len(queries), width).all(1) & report["converged"]
+        whole = joined([report, certificate(self.solver.name, solution)])
+        return Scored(torch.cat(values), whole, residual, np.asarray(done))
 
     def self_score(self, objective: Objective, prepared: Prepared, mapper: AbstractMapper) -> Scored:
         values = []
@@ -130,15 +122,16 @@ def _corrected_residuals(
     mean: Tensor,
     base: Tensor,
     shard: Examples,
-) -> tuple[Tensor, Tensor]:
-    """(z_i, J_i(θ₋ᵢ − θ)) for the examples of a shard, each [example, output]."""
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """(z_i, J_i(θ₋ᵢ − θ)) for the examples of a shard, each [example, output], and the certificate of the solves."""
     task, c = objective.task, objective.removal
-    corrected, own = [], []
+    corrected, own, reports = [], [], []
     for _, batch, output, jacobian in rows.jacobians(task, objective.theta, shard):
         jacobian = jacobian.double()
         count, width, size = jacobian.shape
-        solved = method._solve(operator, state, jacobian.reshape(-1, size).T).value
-        leverage = jacobian @ solved.T.reshape(count, width, size).transpose(1, 2)
+        solution = method._solve(operator, state, jacobian.reshape(-1, size).T)
+        reports.append(certificate(method.solver.name, solution))
+        leverage = jacobian @ solution.value.T.reshape(count, width, size).transpose(1, 2)
         residual = rows.output_gradient(task, output.double(), batch, "loss").reshape(count, width, 1)
         root = task.curvature_root(output.double(), batch.to(torch.float64, output.device))
         curvature = root @ root.transpose(1, 2)
@@ -148,7 +141,7 @@ def _corrected_residuals(
         z = c * residual + c * c * more
         corrected.append(z[:, :, 0])
         own.append((leverage @ z - c * (jacobian @ base))[:, :, 0])
-    return torch.cat(corrected), torch.cat(own)
+    return torch.cat(corrected), torch.cat(own), joined(reports)
 
 
 def _moves(objective: Objective, residuals: Tensor, solved: Tensor, piece: tuple[Examples, int]) -> Tensor:

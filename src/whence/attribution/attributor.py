@@ -23,6 +23,7 @@ from torch import Tensor
 
 from whence import accessor, checks, results  # noqa: F401  the accessor scores.whence is registered on import
 from whence.attribution import saved
+from whence.attribution.certificate import joined
 from whence.examples import Examples, as_examples
 from whence.gradients import tuning
 from whence.gradients.labels import labels_of
@@ -69,12 +70,13 @@ class AbstractAttributor(ABC):
 
     def self_score(self, objective: Objective, prepared: Prepared, mapper: AbstractMapper) -> Scored:
         """The score of each training example for itself [train]; by default the diagonal of ``score``, in pieces."""
-        pieces, last = [], None
+        pieces, reports = [], []
         for start in range(0, objective.count, 128):
             window = np.arange(start, min(start + 128, objective.count))
-            last = self.score(objective, prepared, objective.train[window], mapper)
-            pieces.append(last.values[torch.arange(len(window)), torch.from_numpy(window)])
-        return Scored(torch.cat(pieces), last.solver if last else results.solver_report())
+            scored = self.score(objective, prepared, objective.train[window], mapper)
+            pieces.append(scored.values[torch.arange(len(window)), torch.from_numpy(window)])
+            reports.append(scored.solver)
+        return Scored(torch.cat(pieces), joined(reports))
 
     def parameter_change(self, objective: Objective, prepared: Prepared, examples: Examples) -> Tensor:
         """θ without each of these training examples minus θ [example, parameter]; TypeError if the method has none."""

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor
 
 from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.certificate import certificate, joined
 from whence.curvature.choice import Curvature, operator_of
 from whence.curvature.operator import AbstractOperator
 from whence.examples import Examples
@@ -62,20 +63,21 @@ class InfluenceFunction(AbstractAttributor):
         if objective.mean:
             found = found - found.mean(0)
         notes = {"gradient_mode": plan.mode, "gradient_way": plan.way, "gradient_reason": plan.reason}
-        report = self._report(solution)
+        report = certificate(self.solver.name, solution)
         return Scored(objective.removal * found.T, report, solution.residual, solution.converged, notes)
 
     def self_score(self, objective: Objective, prepared: Prepared, mapper: AbstractMapper) -> Scored:
         task, theta, train = objective.task, objective.theta, objective.train
         mean = mean_gradient(objective)
-        scores, solution = [], None
+        scores, reports = [], []
         pairs = zip(
             rows.gradient_rows(task, theta, train, "measure"), rows.gradient_rows(task, theta, train), strict=True
         )
         for (_, asked), (_, own) in pairs:
             solution = self._solve(objective, prepared, (own.double() - mean).T)
             scores.append(objective.removal * (asked.double() * solution.value.T).sum(1))
-        return Scored(torch.cat(scores), self._report(solution) if solution else prepared.solver)
+            reports.append(certificate(self.solver.name, solution))
+        return Scored(torch.cat(scores), joined(reports))
 
     def parameter_change(self, objective: Objective, prepared: Prepared, examples: Examples) -> Tensor:
         own = [piece for _, piece in rows.gradient_rows(objective.task, objective.theta, examples)]
@@ -89,16 +91,6 @@ class InfluenceFunction(AbstractAttributor):
         report = prepared.solver
         state = State(prepared.tensors, report["lambda_min"], report["lambda_max"], prepared.notes)
         return self.solver.solve(self._operator(objective), state, v)
-
-    def _report(self, solution: Solution) -> dict[str, Any]:
-        return solver_report(
-            self.solver.name,
-            bool(solution.converged.all()),
-            float(solution.residual.max(initial=0.0)),
-            solution.iterations,
-            solution.lambda_min,
-            solution.lambda_max,
-        )
 
 
 def _products(task: AbstractTask, theta: Tensor, v: Tensor, plan: products.Plan, shard: Examples) -> Tensor:

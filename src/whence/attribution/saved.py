@@ -17,6 +17,7 @@ from whence import files
 from whence.objective import Objective
 
 FORMAT = "whence-explainer"
+PARTS = {"identity", "solver", "notes", "sha256"}
 
 
 def plain(value: Any) -> Any:
@@ -72,7 +73,7 @@ def write(
 def read(path: Path, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and header; raises FileError if damaged, or prepared for another model, data set or options."""
     header = files.read_json(path / "explainer.json")
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    if not isinstance(header, dict) or header.get("format") != FORMAT or not header.keys() >= PARTS:
         raise files.FileError(f"{path} holds no prepared method; fit it again")
     different = [name for name, value in key.items() if header["identity"].get(name) != value]
     if different:

@@ -10,8 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from whence import results
+from whence.comparison import Aligned, Array, aligned
 from whence.evaluation import statistics
-from whence.evaluation.alignment import Aligned, Array, aligned
 from whence.evaluation.bootstrap import UNDEFINED, Bootstrap
 
 

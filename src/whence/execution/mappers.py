@@ -1,7 +1,8 @@
 """Mappers over worker processes (loky) and over a cluster (Dask), both through joblib.
 
-A task travels to its worker by cloudpickle, once a batch of items: let ``fn`` and the items carry ids and paths and
-open what they need where they run, rather than carry large tensors. NumPy arrays above a megabyte arrive read-only.
+To processes on this machine ``fn`` is sent once a map, whatever it holds; items travel one by one, so let those carry
+positions rather than data. To Dask ``fn`` travels with its items. NumPy arrays above a megabyte in items arrive
+read-only.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Literal, TypeVar
 import joblib
 from joblib.externals.loky.process_executor import ShutdownExecutorError, TerminatedWorkerError
 
+from whence.execution.parcel import packed
 from whence.mapping import AbstractMapper
 
 __all__ = ["JoblibMapper", "WorkerError"]
@@ -72,7 +74,19 @@ class JoblibMapper(AbstractMapper):
         if self.backend == "dask":
             _check_dask()
         skip = set(done)
-        return self._rounds(fn, items, [position for position in range(len(items)) if position not in skip])
+        waiting = [position for position in range(len(items)) if position not in skip]
+        return self._rounds(fn, items, waiting) if self._at_hand else self._packed(fn, items, waiting)
+
+    @property
+    def _at_hand(self) -> bool:
+        """Whether ``fn`` is called here, or is sent by Dask, whose workers may not see this machine's files."""
+        return self.jobs == 1 or self.backend == "dask"
+
+    def _packed(
+        self, fn: Callable[[Item], Result], items: Sequence[Item], waiting: list[int]
+    ) -> Generator[tuple[int, Result], None, None]:
+        with packed(fn) as parcel:
+            yield from self._rounds(parcel, items, waiting)
 
     def _rounds(
         self, fn: Callable[[Item], Result], items: Sequence[Item], waiting: list[int]

@@ -110,7 +110,14 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None and self.writable:
+            self._forget_if_empty()
         self.close()
+
+    def _forget_if_empty(self) -> None:
+        """Where work failed before it kept anything, the folder is free for another configuration."""
+        if {path.name for path in self.folder.iterdir()} <= {"run.json", "run.lock"}:
+            (self.folder / "run.json").unlink()
 
 
 def _plain_name(name: str) -> str:

@@ -84,7 +84,8 @@ def _listening(module: nn.Module, layout: Layout, calls: list[Call]) -> Iterator
         if name in prefixes and type(layer) in LAYERS:
 
             def keep(layer: nn.Module, args: Any, output: Tensor, prefix: str = name) -> None:
-                calls.append(Call(layer, prefix, args[0].detach(), output))
+                if output.requires_grad:
+                    calls.append(Call(layer, prefix, args[0].detach(), output))
 
             handles.append(layer.register_forward_hook(keep))
     try:

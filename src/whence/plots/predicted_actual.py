@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from whence import results
+from whence.comparison import Aligned, aligned
 from whence.plots import style
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ def predicted_against_actual(
             "the scores and the truth state different quantities, so they share no identity line; "
             "compare them with agreement(..., rank_only=True)"
         )
-    predicted, actual = _predicted(row, truth), _actual(truth, query)
-    samples = _samples(truth, query)
-    solid = _converged(truth)
+    together = _laid(scores, truth, query)
+    predicted, actual = together.predicted[0], together.actual[0].mean(axis=1)
+    samples = {name: chosen[0] for name, chosen in together.samples.items()}
+    solid = np.ones(len(actual), dtype=bool) if together.converged is None else together.converged
     figure = style.new_figure(5.6, 6.0)
     axes = figure.add_subplot()
     shown = np.any(list(samples.values()), axis=0)
@@ -101,35 +103,8 @@ def _title(row: xr.DataArray, truth: xr.Dataset, table: pd.DataFrame | None) -> 
     return lines
 
 
-def _predicted(row: xr.DataArray, truth: xr.Dataset) -> Array:
-    """Sum of the members' scores [removed]."""
-    position = {identity: place for place, identity in enumerate(row["train"].values.tolist())}
-    absent = [identity for identity in truth["train"].values.tolist() if identity not in position]
-    if absent:
-        raise results.ResultError(
-            f"the scores lack the train ids {absent[:5]} of the truth; compute scores for them first"
-        )
-    values = row.values[[position[identity] for identity in truth["train"].values.tolist()]]
-    return np.array([values[members].sum() for members in truth["member"].values])
-
-
-def _actual(truth: xr.Dataset, query: Any) -> Array:
+def _laid(scores: xr.DataArray, truth: xr.Dataset, query: Any) -> Aligned:
+    """Scores on truth, for one query."""
     if query not in truth["query"].values.tolist():
         raise results.ResultError(f"the truth does not hold the query {query!r}; measure its refits first")
-    values: Array = truth["effect"].sel(query=query).transpose("removed", "seed").values.mean(axis=1)
-    return values
-
-
-def _samples(truth: xr.Dataset, query: Any) -> dict[str, Array]:
-    if "chosen" not in truth:
-        return {"all": np.ones(truth.sizes["removed"], dtype=bool)}
-    chosen = truth["chosen"].sel(query=query).transpose("sample", "removed").values.astype(bool)
-    return {str(name): chosen[number] for number, name in enumerate(truth["sample"].values)}
-
-
-def _converged(truth: xr.Dataset) -> Array:
-    if "converged" not in truth:
-        return np.ones(truth.sizes["removed"], dtype=bool)
-    flags = truth["converged"].astype(bool)
-    converged: Array = flags.all([dim for dim in flags.dims if dim != "removed"]).values
-    return converged
+    return aligned(scores, truth.sel(query=[query]))

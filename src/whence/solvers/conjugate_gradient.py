@@ -12,11 +12,12 @@ from torch import Tensor
 from whence.curvature.operator import AbstractOperator
 from whence.mapping import AbstractMapper
 from whence.solvers.dense import Dense
-from whence.solvers.solver import AbstractSolver, Solution, State, indefinite, relative_residual
+from whence.solvers.solver import AbstractSolver, IndefiniteError, Solution, State, indefinite, relative_residual
 from whence.solvers.spectrum import extremes
 
 Preconditioner: TypeAlias = Literal["auto", "dense", "diagonal", "none"]
 DENSE_UP_TO = 5_000
+LOOKING = 40
 
 
 @final
@@ -63,7 +64,7 @@ class ConjugateGradient(AbstractSolver):
             return State(tensors, notes={"preconditioner": kind, "spectrum": "search directions"})
         seen = extremes(operator, self.lanczos)
         if seen.lambda_min + seen.error_min < 0:
-            raise indefinite(seen.lambda_min, f"smallest eigenvalue (Lanczos, {seen.steps} products)")
+            raise indefinite(seen.lambda_min, f"smallest eigenvalue (Lanczos, {seen.steps} products)", seen.error_min)
         notes = {"preconditioner": kind, "spectrum": f"Lanczos, {seen.steps} products"}
         return State(tensors, seen.lambda_min, seen.lambda_max, notes)
 
@@ -88,7 +89,7 @@ class ConjugateGradient(AbstractSolver):
                     "a Hessian-vector product is NaN or infinite: the loss is not twice differentiable here"
                 )
             if low <= 0:
-                raise indefinite(low, "curvature along a search direction (a bound on the smallest eigenvalue)")
+                raise _indefinite_along(operator, low)
             step = rho[columns] / curvature
             x[:, columns] += step * direction
             r[:, columns] -= step * product
@@ -104,6 +105,14 @@ class ConjugateGradient(AbstractSolver):
         seen_min = state.lambda_min if state.lambda_min is not None else (low if iterations else None)
         seen_max = state.lambda_max if state.lambda_max is not None else (high if iterations else None)
         return Solution(x, converged, residual, iterations, seen_min, seen_max, state.notes)
+
+
+def _indefinite_along(operator: AbstractOperator, low: float) -> IndefiniteError:
+    """A search direction only bounds the smallest eigenvalue, and the damping to name needs the eigenvalue itself."""
+    seen = extremes(operator, LOOKING)
+    if seen.lambda_min < low:
+        return indefinite(seen.lambda_min, f"smallest eigenvalue (Lanczos, {seen.steps} products)", seen.error_min)
+    return indefinite(low, "curvature along a search direction (a bound on the smallest eigenvalue)")
 
 
 def _precondition(state: State, r: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class LiSSA(AbstractSolver):
     def prepare(self, operator: AbstractOperator, mapper: AbstractMapper | None = None) -> State:
         whole = extremes(operator, 30)
         if whole.lambda_min + whole.error_min < 0:
-            raise indefinite(whole.lambda_min, "smallest eigenvalue (Lanczos)")
+            raise indefinite(whole.lambda_min, "smallest eigenvalue (Lanczos)", whole.error_min)
         scale = self.scale or 1.2 * max(whole.lambda_max, self._largest_sampled(operator))
         needed = scale / max(whole.lambda_min, 1e-300) * np.log(1 / self.tolerance)
         notes = {"scale": scale, "depth_that_the_spectrum_asks_for": float(min(needed, 1e15))}

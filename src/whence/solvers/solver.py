@@ -60,9 +60,9 @@ class AbstractSolver(ABC):
         """Solve for the columns of v [parameter, k] in float64; raises IndefiniteError, never a silent number."""
 
 
-def indefinite(lambda_min: float, what: str = "smallest eigenvalue") -> IndefiniteError:
-    """The error that names the damping that would cure it."""
-    more = float(f"{max(-lambda_min * 1.1, 1e-12):.2g}")
+def indefinite(lambda_min: float, what: str = "smallest eigenvalue", error: float = 0.0) -> IndefiniteError:
+    """The error that names the damping that would cure it; ``error``: how far below the true eigenvalue may lie."""
+    more = float(f"{max((error - lambda_min) * 1.1, 1e-12):.2g}")
     return IndefiniteError(
         f"the damped curvature is indefinite: its {what} is {lambda_min:.3g}. Add at least {-lambda_min:.2g} to the "
         f"damping (for example damping += {more:.2g}), train further towards a minimum, or use Gauss-Newton curvature."

@@ -21,7 +21,7 @@ from whence.solvers.dense import Dense
 from whence.studies.digits_model import SCALES, DigitsModel, mapper_for, picture_of, prepare
 from whence.studies.study import Progress, Report, Settings, Study
 
-DAMPING = 0.1
+DAMPING = 0.05
 
 
 def run(run: RunFolder, settings: Settings) -> Report:
@@ -123,7 +123,7 @@ def _describe(report: Report, model: DigitsModel, truth: xr.Dataset) -> None:
         "unconverged": int((~truth["converged"]).sum()),
     }
     report.sentences += [
-        f"Test accuracy {model.accuracy:.1%}; {int(model.wrong.sum())} mistakes and as many correct digits are queries.",
+        f"Test accuracy {model.accuracy:.1%}; queries: {int(model.wrong.sum())} mistakes and as many correct digits.",
         f"Truth: {truth.sizes['removed']} proximal refits (damping {DAMPING:g}) in {truth.attrs['precision']}, "
         f"{evaluations:g} full gradients each (median), {report.facts['unconverged']} not converged.",
         "'most influential': each query's examples with the largest |influence|; 'random': the same for all queries.",
@@ -141,7 +141,7 @@ def _show_mistake(
     """The most helpful and harmful examples of the mistake with the largest loss, with their actual effects."""
     array = scores["leverage-corrected"]
     losses = array["query_loss"].where(xr.DataArray(model.wrong | ~model.wrong.any(), dims="query"), -np.inf)
-    query = array["query"].values[int(losses.argmax())]
+    query = array["query"].values[int(np.argmax(losses.values))]
     top = array.whence.top(5, query=query)
     actual = truth["effect"].mean("seed").sel(query=query)
     known = set(actual["removed"].values.tolist())

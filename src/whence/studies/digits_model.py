@@ -111,9 +111,7 @@ def picture_of(examples: Examples) -> Callable[[object], npt.NDArray[np.float32]
     return picture
 
 
-def _queries(
-    objective: Objective, test: Examples, seed: int
-) -> tuple[Examples, npt.NDArray[np.bool_], float]:
+def _queries(objective: Objective, test: Examples, seed: int) -> tuple[Examples, npt.NDArray[np.bool_], float]:
     output = functional.outputs(objective.task, objective.theta, test)
     wrong = (output.argmax(1) != test.targets()).numpy()
     mistakes = np.flatnonzero(wrong)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pandas as pd
 
-from whence import files
+from whence import files, tables
 from whence.execution.store import RunFolder
 
 if TYPE_CHECKING:
@@ -55,19 +55,26 @@ class Report:
         """Write ``report.json``, and each table as CSV under ``tables/``."""
         folder = Path(run.folder)
         for title, table in self.tables.items():
-            files.write_text(folder / "tables" / f"{_slug(title)}.csv", table.to_csv(index=False))
-        tables = {title: _records(table) for title, table in self.tables.items()}
-        record = {"study": self.study, "tables": tables, "sentences": self.sentences, "figures": self.figures}
-        files.write_json(folder / "report.json", {**record, "facts": self.facts})
+            files.write_text(folder / "tables" / f"{_slug(title)}.csv", tables.csv_text(table))
+        files.write_json(folder / "report.json", self.record)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The report as JSON can hold it."""
+        rows = {title: tables.records(table) for title, table in self.tables.items()}
+        words = {"study": self.study, "tables": rows, "sentences": self.sentences, "figures": self.figures}
+        return {**words, "facts": self.facts}
 
     @classmethod
     def load(cls, folder: Path) -> Report:
         """Read the report of a run folder; raises FileError if it is missing or broken."""
         record = files.read_json(folder / "report.json")
-        if not isinstance(record, Mapping) or "study" not in record:
-            raise files.FileError(f"{folder}/report.json is no report; run the study again")
-        tables = {title: pd.DataFrame(rows) for title, rows in record["tables"].items()}
-        return cls(record["study"], tables, record["sentences"], record["figures"], record["facts"])
+        try:
+            found = {str(title): pd.DataFrame(rows) for title, rows in record["tables"].items()}
+            study, facts = str(record["study"]), dict(record["facts"])
+            return cls(study, found, [*map(str, record["sentences"])], [*map(str, record["figures"])], facts)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise files.FileError(f"{folder / 'report.json'} is no report; run the same command again") from error
 
 
 @dataclass(frozen=True)
@@ -93,9 +100,3 @@ class Progress:
 
 def _slug(title: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON can hold them: NaN becomes null."""
-    plain = table.astype(object).where(table.notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]

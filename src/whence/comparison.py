@@ -42,8 +42,6 @@ def aligned(scores: xr.DataArray, truth: xr.Dataset) -> Aligned:
         _require_ids(scores, truth, dim)
     chosen = scores.sel(query=truth["query"].values, train=truth["train"].values)
     member = truth["member"].values
-    if member.dtype != np.bool_:
-        raise results.ResultError(f"member must be bool, not {member.dtype}; convert it with .astype(bool)")
     empty = [dim for dim in ("query", "seed") if truth.sizes[dim] == 0]
     if empty:
         raise results.ResultError(f"the truth holds no {empty[0]}; measure at least one refit for at least one query")
@@ -73,7 +71,7 @@ def _require_ids(scores: xr.DataArray, truth: xr.Dataset, dim: str) -> None:
 def _converged(truth: xr.Dataset) -> npt.NDArray[np.bool_] | None:
     if "converged" not in truth:
         return None
-    converged = truth["converged"].astype(bool)
+    converged = truth["converged"]
     flags: npt.NDArray[np.bool_] = converged.all([dim for dim in converged.dims if dim != "removed"]).values
     return flags
 
@@ -81,10 +79,5 @@ def _converged(truth: xr.Dataset) -> npt.NDArray[np.bool_] | None:
 def _samples(truth: xr.Dataset) -> dict[str, npt.NDArray[np.bool_]]:
     if "chosen" not in truth:
         return {"all": np.ones((truth.sizes["query"], truth.sizes["removed"]), dtype=bool)}
-    if set(truth["chosen"].dims) != {"sample", "query", "removed"} or "sample" not in truth.coords:
-        raise results.ResultError(
-            f"chosen has dims ('sample', 'query', 'removed') and a coordinate 'sample', not {truth['chosen'].dims}; "
-            "name the samples with truth.assign_coords(sample=[...])"
-        )
-    chosen = truth["chosen"].transpose("sample", "query", "removed").values.astype(bool)
+    chosen = truth["chosen"].values
     return {str(name): chosen[row] for row, name in enumerate(truth["sample"].values)}

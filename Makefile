@@ -1,0 +1,32 @@
+# Two commands are everything: `make demo` and `make test`. Both set up .venv first.
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OUT ?= runs/digits
+JOBS ?= 2
+
+.PHONY: demo test lint bench clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch -e '.[dev]'
+	touch $(READY)
+
+demo: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/whence study run digits --out $(OUT) --jobs $(JOBS)
+
+test: $(READY) lint
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m bench.run
+
+clean:
+	rm -rf $(VENV) runs build dist

@@ -1,0 +1,38 @@
+"""The certificate of a score: what its linear solves say of themselves, and several such reports as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from whence.results import solver_report
+from whence.solvers.solver import Solution
+
+
+def certificate(name: str, solution: Solution) -> dict[str, Any]:
+    """The report of one solve: converged if all its columns are, with the worst residual among them."""
+    return solver_report(
+        name,
+        bool(solution.converged.all()),
+        float(solution.residual.max(initial=0.0)),
+        solution.iterations,
+        solution.lambda_min,
+        solution.lambda_max,
+    )
+
+
+def joined(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """One report for several solves: a score is only as good as the worst of them."""
+    listed = list(reports)
+
+    def extreme(choose: Any, key: str) -> Any:
+        return choose((report[key] for report in listed if report[key] is not None), default=None)
+
+    return solver_report(
+        listed[0]["name"],
+        all(report["converged"] for report in listed),
+        extreme(max, "relative_residual"),
+        max(report["iterations"] for report in listed),
+        extreme(min, "lambda_min"),
+        extreme(max, "lambda_max"),
+    )

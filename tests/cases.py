@@ -1,0 +1,117 @@
+"""The tables over which the laws run. Adding a method, a solver, an operator or a mapper is one row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import whence as wh
+from whence.attribution.attributor import AbstractAttributor, Explainer
+from whence.curvature.operator import AbstractOperator, Diagonal
+from whence.objective import Objective
+from whence.solvers.solver import AbstractSolver
+
+MAPPERS = [
+    pytest.param(wh.SerialMapper(1), id="serial-1"),
+    pytest.param(wh.SerialMapper(3), id="serial-3"),
+    pytest.param(wh.JoblibMapper(2), id="joblib-2"),
+]
+
+# Each solves to 1e-6 or better on a positive definite operator.
+SOLVERS = [
+    pytest.param(wh.Dense(), id="dense"),
+    pytest.param(wh.Eigen(), id="eigen"),
+    pytest.param(wh.ConjugateGradient(tolerance=1e-9, preconditioner="auto"), id="cg-auto"),
+    pytest.param(wh.ConjugateGradient(tolerance=1e-9, preconditioner="dense"), id="cg-dense"),
+    pytest.param(wh.ConjugateGradient(tolerance=1e-9, preconditioner="diagonal"), id="cg-diagonal"),
+    pytest.param(wh.ConjugateGradient(tolerance=1e-9, preconditioner="none", lanczos=0), id="cg-none"),
+]
+
+# From an objective to an operator, with what the oracle adds to which matrix.
+OPERATORS = [
+    pytest.param(wh.Hessian, id="hessian"),
+    pytest.param(wh.GaussNewton, id="gauss-newton"),
+    pytest.param(lambda o: wh.Hessian(o).damped(0.3), id="damped"),
+    pytest.param(lambda o: 2.5 * wh.GaussNewton(o) + Diagonal(-o.decay), id="scaled-sum"),
+]
+OperatorOf = Callable[[Objective], AbstractOperator]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the laws: a method and what it claims.
+
+    ``loss_units``: a score is a change in the measurement; ``exact_for_ridge``: that of the refitted ridge regression;
+    ``parameters``: it predicts the parameters too; ``solves``: its report speaks of a linear solve;
+    ``zero``: an example of zero gradient scores 0 under a sum objective;
+    ``samples``: it draws examples by their position, so their order matters, and asks for a mean objective;
+    ``float32``: the same method with a tolerance that float32 can meet, where it differs.
+    """
+
+    attributor: AbstractAttributor
+    loss_units: bool = False
+    exact_for_ridge: bool = False
+    parameters: bool = False
+    solves: bool = False
+    zero: bool = True
+    samples: bool = False
+    float32: AbstractAttributor | None = None
+
+    def fit(self, problem: Any, **options: Any) -> Explainer:
+        return self.attributor.fit(problem.task, problem.train, **options)
+
+
+def influence(solver: AbstractSolver, curvature: Any = "hessian", **options: Any) -> Method:
+    method = wh.InfluenceFunction(solver, damping=0.1, curvature=curvature)
+    return Method(method, loss_units=True, parameters=True, solves=True, **options)
+
+
+def conjugate(preconditioner: Any, lanczos: int = 16) -> Method:
+    strict, loose = (
+        wh.ConjugateGradient(tolerance=tolerance, preconditioner=preconditioner, lanczos=lanczos)
+        for tolerance in (1e-9, 1e-5)
+    )
+    return influence(strict, float32=influence(loose).attributor)
+
+
+def corrected(solver: AbstractSolver, curvature: Any = "hessian") -> Method:
+    method = wh.ApproximateLeaveOneOut(solver, damping=0.1, curvature=curvature)
+    return Method(method, loss_units=True, exact_for_ridge=True, parameters=True, solves=True)
+
+
+INFLUENCE = [
+    pytest.param(influence(wh.Dense()), id="influence-dense"),
+    pytest.param(influence(wh.Eigen()), id="influence-eigen"),
+    pytest.param(conjugate("auto"), id="influence-cg-auto"),
+    pytest.param(conjugate("dense"), id="influence-cg-dense"),
+    pytest.param(conjugate("diagonal"), id="influence-cg-diagonal"),
+    pytest.param(conjugate("none", lanczos=0), id="influence-cg-none"),
+    pytest.param(influence(wh.Dense(), "gauss-newton"), id="influence-gauss-newton"),
+]
+SAMPLED = [
+    pytest.param(
+        influence(wh.LiSSA(depth=30, batch=8, repeats=2, tolerance=0.9), samples=True), id="influence-lissa"
+    ),
+]
+CORRECTED = [
+    pytest.param(corrected(wh.Dense()), id="leverage-dense"),
+    pytest.param(corrected(wh.Eigen()), id="leverage-eigen"),
+    pytest.param(corrected(wh.Dense(), "gauss-newton"), id="leverage-gauss-newton"),
+]
+BASELINES = [
+    # a random number knows no gradient
+    pytest.param(Method(wh.Random(seed=3), zero=False), id="random"),
+    # the loss itself; it is 0 with the gradient for squared error, but that says nothing of other losses
+    pytest.param(Method(wh.Loss(), zero=False), id="loss"),
+    pytest.param(Method(wh.GradientNorm()), id="gradient-norm"),
+    pytest.param(Method(wh.GradientDot()), id="gradient-dot"),
+]
+ATTRIBUTORS = [*INFLUENCE, *SAMPLED, *CORRECTED, *BASELINES]
+
+
+def where(claim: Callable[[Method], bool]) -> list[Any]:
+    """The rows of ATTRIBUTORS of which a claim is made."""
+    return [row for row in ATTRIBUTORS if claim(row.values[0])]
