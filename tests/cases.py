@@ -92,9 +92,7 @@ INFLUENCE = [
     pytest.param(influence(wh.Dense(), "gauss-newton"), id="influence-gauss-newton"),
 ]
 SAMPLED = [
-    pytest.param(
-        influence(wh.LiSSA(depth=30, batch=8, repeats=2, tolerance=0.9), samples=True), id="influence-lissa"
-    ),
+    pytest.param(influence(wh.LiSSA(depth=30, batch=8, repeats=2, tolerance=0.9), samples=True), id="influence-lissa"),
 ]
 CORRECTED = [
     pytest.param(corrected(wh.Dense()), id="leverage-dense"),

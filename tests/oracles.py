@@ -64,10 +64,7 @@ def example_gradients(task: AbstractTask, theta: Tensor, examples: Examples, of:
 def example_jacobians(task: AbstractTask, theta: Tensor, examples: Examples) -> Tensor:
     """[n, output, parameter], example by example."""
     return torch.stack(
-        [
-            jacobian(lambda t, i=i: task.predict(t, one(examples, i)).reshape(-1), theta)
-            for i in range(len(examples))
-        ]
+        [jacobian(lambda t, i=i: task.predict(t, one(examples, i)).reshape(-1), theta) for i in range(len(examples))]
     )
 
 
@@ -144,9 +141,7 @@ def measured_along(objective: Objective, queries: Examples, changes: Tensor) -> 
     return torch.stack(rows).detach()
 
 
-def minimum(
-    fn: Callable[[Tensor], Tensor], start: Tensor, tolerance: float = 1e-12
-) -> tuple[Tensor, float]:
+def minimum(fn: Callable[[Tensor], Tensor], start: Tensor, tolerance: float = 1e-12) -> tuple[Tensor, float]:
     """The minimum of a smooth function by scipy's trust-region Newton, and the gradient's norm there."""
 
     def flat(theta: npt.NDArray[np.float64]) -> Tensor:
@@ -162,7 +157,9 @@ def minimum(
     )
     theta = flat(found.x)
     for _ in range(3):  # Newton steps where the trust region's ratio is drowned in rounding
-        theta = theta - torch.linalg.lstsq(hessian(fn, theta), gradient(fn, theta)[:, None], driver="gelsd").solution[:, 0]
+        theta = (
+            theta - torch.linalg.lstsq(hessian(fn, theta), gradient(fn, theta)[:, None], driver="gelsd").solution[:, 0]
+        )
     return theta, float(gradient(fn, theta).norm())
 
 
@@ -179,4 +176,6 @@ def ridge(objective: Objective, weights: Tensor | None = None) -> Tensor:
     x = torch.cat([batch.inputs, torch.ones(objective.count, 1, dtype=torch.float64)], 1)
     w = torch.ones(objective.count, dtype=torch.float64) if weights is None else weights
     w = 2 * w / (w.sum() if objective.mean else 1.0)
-    return torch.linalg.solve(x.T @ (w[:, None] * x) + torch.diag(objective.task.coefficients), x.T @ (w * batch.targets))
+    return torch.linalg.solve(
+        x.T @ (w[:, None] * x) + torch.diag(objective.task.coefficients), x.T @ (w * batch.targets)
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
-import networks
 import torch
 from torch import Tensor, nn
 
+import networks
 import whence as wh
 from whence.batch import Batch
 from whence.examples import Examples
@@ -80,7 +80,9 @@ def _named(count: int) -> tuple[Any, Tensor]:
 
 
 # name: how it is built, the task, how the data is drawn
-PROBLEMS: dict[str, tuple[Callable[[], nn.Module], Callable[..., AbstractTask], Callable[[int], tuple[Any, Tensor]]]] = {
+PROBLEMS: dict[
+    str, tuple[Callable[[], nn.Module], Callable[..., AbstractTask], Callable[[int], tuple[Any, Tensor]]]
+] = {
     "logistic-2": (lambda: nn.Linear(4, 2), wh.Classification, _vectors(2)),
     "logistic-3": (lambda: nn.Linear(4, 3), wh.Classification, _vectors(3)),
     "ridge": (lambda: nn.Linear(4, 1), wh.Regression, _line),
@@ -96,7 +98,7 @@ NAMES = list(PROBLEMS)
 LINEAR = ["logistic-2", "logistic-3", "ridge", "poisson"]
 
 
-@lru_cache(maxsize=None)
+@cache
 def problem(
     name: str,
     objective: str = "mean",
@@ -139,9 +141,9 @@ def _descend(task: AbstractTask, train: Examples) -> None:
     optimizer.zero_grad(set_to_none=True)
 
 
-def untrained(module: nn.Module, x: Tensor, y: Tensor, make: Callable[..., AbstractTask] = wh.Classification) -> Problem:
+def untrained(
+    module: nn.Module, x: Tensor, y: Tensor, make: Callable[..., AbstractTask] = wh.Classification
+) -> Problem:
     """A model as it is initialised over data of one's own; the first five examples are asked."""
     whole = wh.as_examples((x, y))
     return Problem(make(module.double().eval(), weight_decay=0.02), whole, whole[:5])
-
-

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 
-import cases
 import numpy as np
-import oracles
 import pytest
 import torch
-from problems import LINEAR, NAMES, problem
 from torch import Tensor
 
+import cases
+import oracles
 import whence as wh
+from problems import LINEAR, NAMES, problem
 from whence.curvature import gauss_newton
 from whence.mapping import AbstractMapper
 from whence.objective import Objective
@@ -21,7 +21,7 @@ from whence.objective import Objective
 BOTH = [("mean", name) for name in NAMES] + [("sum", "ridge"), ("sum", "mlp"), ("sum", "bilinear")]
 
 
-@lru_cache(maxsize=None)
+@cache
 def off_the_minimum(name: str, objective: str = "mean") -> Objective:
     """A point where residuals, and so the difference of Hessian and Gauss-Newton matrix, are not small."""
     o = problem(name, objective).objective
@@ -29,7 +29,7 @@ def off_the_minimum(name: str, objective: str = "mean") -> Objective:
     return replace(o, theta=theta, batch_size=7)
 
 
-@lru_cache(maxsize=None)
+@cache
 def expected(kind: str, name: str, objective: str = "mean") -> Tensor:
     return oracles.curvature(off_the_minimum(name, objective), kind)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import cases
 import numpy as np
-import oracles
 import pytest
 import torch
-from problems import problem
 from torch import Tensor
 
+import cases
+import oracles
 import whence as wh
+from problems import problem
 from whence.curvature.choice import operator_of
 from whence.curvature.operator import AbstractOperator, Diagonal, Matrix
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import oracles
 import pytest
 import torch
-from problems import NAMES, problem
 
+import oracles
+from problems import NAMES, problem
 from whence.gradients import functional
 from whence.gradients.labels import labels_of
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import networks
-import oracles
 import pytest
 import torch
-from problems import NAMES, problem, untrained
 from torch import Tensor
 
+import networks
+import oracles
 import whence as wh
+from problems import NAMES, problem, untrained
 from whence.gradients import products, rows, tuning
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import networks
-import oracles
 import pytest
 import torch
-from problems import NAMES, Problem, problem, untrained
 from torch import Tensor, nn
 
+import networks
+import oracles
 import whence as wh
+from problems import NAMES, Problem, problem, untrained
 from whence.gradients import layers, rows
 
 FUNCTIONAL = ["bilinear"]
@@ -56,7 +56,9 @@ def test_cotangent_rows_are_products_with_the_jacobian(name: str, way: rows.Way)
     theta = p.task.parameters()
     jacobians = oracles.example_jacobians(p.task, theta, p.train)
     chosen = torch.randn(jacobians.shape[:2], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    pieces = rows.cotangent_rows(p.task, theta, p.train, lambda window, out, _: chosen[window].reshape(out.shape), 7, way)
+    pieces = rows.cotangent_rows(
+        p.task, theta, p.train, lambda window, out, _: chosen[window].reshape(out.shape), 7, way
+    )
     assert_equal(put_together(pieces, p), torch.einsum("no,nop->np", chosen, jacobians))
 
 

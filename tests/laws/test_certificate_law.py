@@ -6,14 +6,14 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import Any, final
 
-import cases
 import numpy as np
 import pytest
 import torch
-from problems import Problem, problem
 from torch import Tensor
 
+import cases
 import whence as wh
+from problems import Problem, problem
 from whence.solvers.solver import AbstractSolver, Solution
 
 SOLVING = cases.where(lambda method: method.solves)
@@ -83,7 +83,7 @@ def test_too_few_iterations(kind: Any) -> None:
     p = problem("mlp")
     solver = wh.ConjugateGradient(max_iterations=2, preconditioner="none")
     explainer = kind(solver, damping=0.01).fit(p.task, p.train)
-    with pytest.warns(RuntimeWarning, match="did not converge .* after .* iterations"):
+    with pytest.warns(RuntimeWarning, match=r"did not converge .* after .* iterations"):
         scores = explainer.attribute(p.queries)
     with pytest.warns(RuntimeWarning, match="did not converge"):
         own = explainer.self_influence()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cases
 import numpy as np
 import pytest
 import torch
 import xarray as xr
-from problems import problem
 
+import cases
+from problems import problem
 from whence.curvature import gauss_newton
 from whence.mapping import AbstractMapper
 

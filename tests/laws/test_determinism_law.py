@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import cases
 import numpy as np
 import pytest
 import torch
-from problems import problem
 from torch import nn
+
+import cases
+from problems import problem
 
 
 def trace(module: nn.Module) -> dict[str, Any]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import cases
 import numpy as np
-import oracles
 import pytest
 import torch
-from problems import Problem, problem
 from torch import Tensor, nn
 
+import cases
+import oracles
 import whence as wh
+from problems import Problem, problem
 from whence.objective import objective_of
 
 EXACT = cases.where(lambda method: method.exact_for_ridge)
@@ -74,9 +74,7 @@ def test_first_order_errors_shrink_with_the_square_of_n(method: cases.Method, ob
         assert np.corrcoef(scores.values.ravel(), effects.ravel())[0, 1] > 0.99
         assert float(abs(scores - effects.numpy()).max()) < 0.25 * float(effects.abs().max())
         moved = explainer.parameter_change(p.train.ids)
-        errors.append(
-            [float(abs(scores - effects.numpy()).max()), float(abs(moved - changes.numpy()).max())]
-        )
+        errors.append([float(abs(scores - effects.numpy()).max()), float(abs(moved - changes.numpy()).max())])
     shrunk = np.array(errors[0]) / np.array(errors[1])
     # 4 times the examples, 16 times smaller errors; the effects themselves are 4 times smaller
     assert np.all((shrunk > 12) & (shrunk < 22))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 
-import cases
 import numpy as np
-import oracles
 import pytest
 import torch
-from problems import NAMES, problem
 from torch import Tensor
 
+import cases
+import oracles
 import whence as wh
+from problems import NAMES, problem
 from whence.batch import Batch
 
 DAMPING = 0.6
@@ -25,14 +25,14 @@ def squares(output: Tensor, batch: Batch) -> Tensor:
     return output.reshape(len(batch), -1).square().sum(1)
 
 
-@lru_cache(maxsize=None)
+@cache
 def first_order(name: str, objective: str, kind: str) -> tuple[Tensor, Tensor]:
     p = problem(name, objective, measure=squares)
     o = p.objective
     return oracles.influence(o, p.queries, kind, DAMPING), oracles.influence_changes(o, kind, DAMPING)
 
 
-@lru_cache(maxsize=None)
+@cache
 def newton_step(name: str, objective: str, kind: str) -> tuple[Tensor, Tensor]:
     p = problem(name, objective, measure=squares)
     changes = oracles.newton_changes(p.objective, kind, DAMPING)

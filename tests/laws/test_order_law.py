@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import cases
 import numpy as np
 import pytest
 import xarray as xr
+
+import cases
 from problems import problem
 
 ORDERED = cases.where(lambda method: not method.samples)

@@ -6,12 +6,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import cases
 import numpy as np
 import pytest
-from problems import problem
 
+import cases
 import whence as wh
+from problems import problem
 from whence.files import FileError
 
 OTHER = {"damping": 0.2, "seed": 5}
@@ -54,7 +54,9 @@ def test_another_model_data_set_or_objective_is_refused(method: cases.Method, tm
 def test_other_options_are_refused(method: cases.Method, tmp_path: Path) -> None:
     p = problem("logistic-3")
     path = method.fit(p).save(tmp_path / "kept")
-    changed = [replace(method.attributor, **{f.name: OTHER[f.name]}) for f in fields(method.attributor) if f.name in OTHER]
+    changed = [
+        replace(method.attributor, **{f.name: OTHER[f.name]}) for f in fields(method.attributor) if f.name in OTHER
+    ]
     if method.solves:
         changed.append(replace(method.attributor, solver=wh.Dense(largest=123)))
     for attributor in changed:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-import cases
 import numpy as np
-import oracles
 import pytest
 import torch
-from problems import problem
 
+import cases
+import oracles
 import whence as wh
+from problems import problem
 from whence import results
 
 WORDS = [f"image {i}" for i in range(24)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cases
 import numpy as np
 import pytest
-from problems import problem
 
+import cases
 import whence as wh
+from problems import problem
 
 
 @pytest.mark.parametrize("method", cases.ATTRIBUTORS)

@@ -5,12 +5,12 @@ Under a mean objective it does not: without it the others weigh more.
 
 from __future__ import annotations
 
-import cases
 import numpy as np
 import pytest
-from problems import problem
 
+import cases
 import whence as wh
+from problems import problem
 from whence.curvature.operator import Diagonal, Matrix
 
 
@@ -23,7 +23,7 @@ def with_one_fitted_example(objective: str) -> tuple[wh.Regression, wh.examples.
     return p.task, wh.as_examples((batch.inputs, targets)), p.queries
 
 
-@pytest.mark.parametrize("method", [row for row in cases.where(lambda m: m.zero and not m.samples)])
+@pytest.mark.parametrize("method", cases.where(lambda m: m.zero and not m.samples))
 def test_no_gradient_no_score(method: cases.Method) -> None:
     task, train, queries = with_one_fitted_example("sum")
     explainer = method.attributor.fit(task, train)
@@ -57,7 +57,7 @@ def test_a_curvature_of_another_model_is_refused() -> None:
     np.testing.assert_allclose(kept.attribute(p.queries), expected, rtol=1e-9)
     with pytest.raises(ValueError, match="computed at another checkpoint"):
         wh.InfluenceFunction(wh.Dense(), curvature=Matrix(own, "0123")).fit(p.task, p.train)
-    with pytest.raises(ValueError, match="the curvature has 3 parameters, the model 31|35"):
+    with pytest.raises(ValueError, match="the curvature has 3 parameters, the model 35"):
         wh.InfluenceFunction(wh.Dense(), curvature=Diagonal(own[0, :3])).fit(p.task, p.train)
     with pytest.raises(ValueError, match="curvature must be 'hessian'"):
         wh.InfluenceFunction(wh.Dense(), curvature="fisher").fit(p.task, p.train)  # type: ignore[arg-type]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import oracles
 import pytest
 import torch
-from problems import problem, untrained
 from torch import Tensor, nn
 
+import oracles
 import whence as wh
+from problems import problem, untrained
 from whence.curvature.operator import AbstractOperator, Matrix
 from whence.solvers.solver import AbstractSolver, IndefiniteError, indefinite
 
@@ -60,7 +60,7 @@ def test_the_damping_that_is_named_works(
 ) -> None:
     operator = saddle(spectrum(depth))
     v = torch.randn(60, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    with pytest.raises(IndefiniteError, match="indefinite.*or use Gauss-Newton") as caught:
+    with pytest.raises(IndefiniteError, match=r"indefinite.*or use Gauss-Newton") as caught:
         solve(solver, operator, v)
     more = named(caught.value)
     assert depth < more < 1.6 * depth

@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 import torch
-from problems import problem
 
 import whence as wh
+from problems import problem
 from whence.curvature.operator import Matrix
 
 
@@ -28,7 +28,7 @@ def test_within_five_percent_on_logistic_regression() -> None:
 
 
 def test_more_repeats_less_noise() -> None:
-    few, many = (relative_error(wh.LiSSA(depth=80, batch=5, repeats=repeats)) for repeats in (1, 8))
+    few, many = (relative_error(wh.LiSSA(depth=80, batch=5, repeats=repeats, tolerance=0.9)) for repeats in (1, 8))
     assert many < 0.7 * few
 
 
@@ -57,12 +57,12 @@ def test_a_scale_below_the_curvature_diverges_and_names_the_remedy() -> None:
     p = problem("logistic-3", count=60)
 
     def attribute(scale: float) -> None:
-        solver = wh.LiSSA(depth=200, batch=20, repeats=1, scale=scale)
+        solver = wh.LiSSA(depth=200, batch=20, repeats=1, scale=scale, tolerance=0.9)
         wh.InfluenceFunction(solver, damping=0.05).fit(p.task, p.train).attribute(p.queries)
 
     scale = 0.05
     for _ in range(4):  # the remedy may have to be followed more than once
-        with pytest.raises(ValueError, match="LiSSA diverged in repeat 1.*ConjugateGradient") as caught:
+        with pytest.raises(ValueError, match=r"LiSSA diverged in repeat 1.*ConjugateGradient") as caught:
             attribute(scale)
         larger = float(re.search(r"Use scale=([0-9.e+-]+),", str(caught.value)).group(1))  # type: ignore[union-attr]
         assert larger == pytest.approx(4 * scale, rel=1e-2)

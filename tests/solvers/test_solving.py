@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import cases
 import numpy as np
-import oracles
 import pytest
 import torch
-from problems import problem
 from torch import Tensor
 
+import cases
+import oracles
 import whence as wh
+from problems import problem
 from whence.curvature.operator import AbstractOperator, Diagonal, Matrix
 from whence.solvers.solver import AbstractSolver, Solution, relative_residual
 
@@ -142,7 +142,7 @@ def test_a_dense_solve_that_is_too_large_is_refused_with_the_remedy() -> None:
 def test_curvature_that_is_not_a_number_is_refused(solver: AbstractSolver) -> None:
     broken = torch.eye(4, dtype=torch.float64)
     broken[1, 1] = float("nan")
-    with pytest.raises(ValueError, match="NaN or infin.*not twice differentiable here"):
+    with pytest.raises(ValueError, match=r"NaN or infin.*not twice differentiable here"):
         solved(solver, Matrix(broken), right_hand_sides(4))
 
 

@@ -12,17 +12,18 @@ __all__ = ["OUTLIER", "clusters"]
 OUTLIER = "outlier"  # its id
 MEANS = np.array([[-2.0, -2.0], [1.5, 1.5]])
 DEVIATION = 1.0
-SLOPES = np.array([1.0, 1.0])
-OUTLIER_AT, OUTLIER_LABEL = np.array([[8.0, 8.0]]), np.array([0])
+SLOPES = np.array([0.6, 0.6])
+OUTLIER_AT, OUTLIER_LABEL = np.array([[-12.0, 23.0]]), np.array([0])
 
 
 def clusters(n: int = 150, seed: int = 0, queries: int = 40) -> tuple[Examples, Examples]:
     """Binary data for logistic regression in which everybody can see which example matters.
 
     Half of the points are drawn around (-2, -2), half around (1.5, 1.5), normal with covariance I. The label of a
-    point is Bernoulli with probability ``sigmoid(1 + x1 + x2)``: most of the first cluster is 0, most of the second
-    is 1, and some of both are not. The training data end with an outlier at (8, 8) labelled 0, which that law
-    gives a probability of 4e-8.
+    point is Bernoulli with probability ``sigmoid(1 + 0.6 x1 + 0.6 x2)``: most of the first cluster is 0, most of the
+    second is 1, and some of both are not. The training data end with an outlier at (-12, 23) labelled 0, to which
+    that law gives a probability of 5e-4. It lies off the diagonal, where no other point holds the fit: its leverage
+    is high, and what first-order influence makes of it is too small.
 
     Source: A. Brinkman and J. Larsson Hörkén, "Finding Influential Examples in Deep Learning Models", MSc thesis,
     Chalmers 2018, section 4.1 and Eq. 4.2. It leaves means, slopes and outlier open; the numbers above are ours.

@@ -42,6 +42,8 @@ def point_influence(
     figure = style.new_figure(7.0, 5.4)
     axes = figure.add_subplot()
     style.plain(axes, "first feature", "second feature")
+    if isinstance(values, xr.DataArray) and "query" in values.coords:
+        style.title(axes, [style.query_words(values).capitalize(), str(values.attrs["method"])])
     _draw(figure, axes, (xy, label, numbers), words)
     _ring(axes, xy, ids, list(highlight))
     axes.margins(0.08)

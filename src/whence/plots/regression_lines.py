@@ -25,7 +25,8 @@ def regression_lines(
 ) -> Figure:
     """Points ``x``, ``y`` [n], named ``special`` points (x, y) and named ``lines`` (intercept, slope).
 
-    A special point and a line of the same name share their colour; lines differ by dashes, special points by marker.
+    A special point and the line of the same name, the one fitted with it, share their colour; lines differ by dashes,
+    special points by marker.
     Raises ValueError if ``x`` and ``y`` differ in length.
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
@@ -48,7 +49,8 @@ def regression_lines(
     ends = np.array([reach.min() - margin, reach.max() + margin])
     for number, (name, (intercept, slope)) in enumerate(lines.items()):
         dashes = DASHES[number % len(DASHES)]
-        axes.plot(ends, intercept + slope * ends, dashes, color=colours[name], linewidth=1.8, label=name, zorder=3)
+        label = f"with {name}" if name in special else name
+        axes.plot(ends, intercept + slope * ends, dashes, color=colours[name], linewidth=1.8, label=label, zorder=3)
     if special or lines:
         axes.legend(fontsize=style.SMALL, frameon=True, framealpha=0.9, edgecolor="none", loc="best")
     return figure

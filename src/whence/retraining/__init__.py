@@ -1,1 +1,12 @@
 """Training recipes, refits and leave-out truth."""
+
+from whence.retraining.adam import Adam
+from whence.retraining.continued import Continued
+from whence.retraining.converged import Converged
+from whence.retraining.from_scratch import FromScratch
+from whence.retraining.lbfgs import LBFGS
+from whence.retraining.leave_out import leave_out
+from whence.retraining.newton import Newton
+from whence.retraining.proximal import Proximal
+
+__all__ = ["LBFGS", "Adam", "Continued", "Converged", "FromScratch", "Newton", "Proximal", "leave_out"]

@@ -104,7 +104,7 @@ def _batch_gradient(
     chosen = None if weights is None else weights[torch.from_numpy(positions)]
     gradient = functional.summed(objective.task, theta, part, lambda window: _cut(chosen, window), len(part))[1]
     total = float(len(part) if chosen is None else chosen.sum())
-    factor = (1.0 / max(total, 1.0)) if objective.mean else objective.count / len(part)
+    factor = (1.0 / total if total > 0 else 0.0) if objective.mean else objective.count / len(part)
     return factor * gradient + objective.decay * theta
 
 

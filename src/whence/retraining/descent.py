@@ -100,8 +100,8 @@ def _search(
         candidate = theta + step * direction
         there = evaluate(candidate)
         new_slope = float(direction @ there.gradient)
-        decreased = there.value <= point.value + 1e-4 * step * slope
-        flat = there.value <= point.value + noise and 0.9 * slope <= new_slope <= -0.8 * slope
+        decreased = -step * slope > noise and there.value <= point.value + 1e-4 * step * slope
+        flat = there.value <= point.value + noise and new_slope <= -0.8 * slope
         if bool(torch.isfinite(there.gradient).all()) and (decreased or flat):
             return (candidate, there), used
         # the minimiser of the parabola through both slopes where it is sensible, else half the step

@@ -77,6 +77,8 @@ def _linear(objective: Objective) -> tuple[nn.Linear, float]:
     task, module = objective.task, objective.task.module
     if not isinstance(module, nn.Linear) or not isinstance(task, Classification):
         raise ValueError("this recipe trains a Classification task over one nn.Linear; use Adam or Newton")
+    if module.bias is not None and "bias" not in task.layout.names:
+        raise ValueError("this recipe fits the bias too, but it is not among the studied parameters; use Newton")
     where = task.layout.slices.get("weight")
     strengths = set(task.coefficients[where].tolist()) if where else set()
     others = task.coefficients.sum() - (task.coefficients[where].sum() if where else 0.0)

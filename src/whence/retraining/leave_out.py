@@ -7,6 +7,7 @@ One refit serves all queries. Finished refits are put on a shelf, if one is give
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -79,12 +80,14 @@ def leave_out(
     objective = tuning.tuned(objective_of(model, as_examples(train), refit.dtype))
     asked = as_examples(queries)
     checks.check_data(objective.task, objective.theta, asked, "query")
-    names, groups = _groups(objective.train, remove)
-    shelf, mapper = shelf or MemoryShelf({}), mapper or SerialMapper()
+    names, groups, labels = _groups(objective.train, remove)
+    if len(seeds) == 0 or len(set(seeds)) != len(seeds):
+        raise ValueError(f"seeds are {list(seeds)}: give at least one, and each once")
+    shelf, mapper = MemoryShelf({}) if shelf is None else shelf, mapper or SerialMapper()
     jobs: list[tuple[npt.NDArray[np.int64] | None, int]] = [(None, seed) for seed in seeds] + [
         (group, seed) for seed in seeds for group in groups
     ]
-    keys = [f"control|{seed}" for seed in seeds] + [f"{name!r}|{seed}" for seed in seeds for name in names]
+    keys = [f"control|{seed}" for seed in seeds] + [f"{label}|{seed}" for seed in seeds for label in labels]
     _work(refit, objective, jobs, keys, shelf, mapper)
 
     controls = [shelf.get(f"control|{seed}") for seed in seeds]
@@ -93,8 +96,8 @@ def leave_out(
     statistics = {name: np.empty((len(names), len(seeds))) for name in ("gradient_norm", "evaluations", "distance")}
     converged = np.empty((len(names), len(seeds)), dtype=bool)
     for column, seed in enumerate(seeds):
-        for row, name in enumerate(names):
-            piece = shelf.get(f"{name!r}|{seed}")
+        for row, label in enumerate(labels):
+            piece = shelf.get(f"{label}|{seed}")
             effect[row, :, column] = _measured(objective, piece["theta"], asked) - before[column]
             statistics["gradient_norm"][row, column] = piece["gradient_norm"]
             statistics["evaluations"][row, column] = piece["evaluations"]
@@ -104,26 +107,36 @@ def leave_out(
     for row, group in enumerate(groups):
         member[row, group] = True
     variables = {name: (("removed", "seed"), value) for name, value in {**statistics, "converged": converged}.items()}
-    labels = (labels_of(objective, asked), labels_of(objective, objective.train))
+    about = (labels_of(objective, asked), labels_of(objective, objective.train))
     removed = np.array(names)
     attrs = _attrs(objective, refit)
-    return results.truth(effect, member, removed, labels, attrs, variables, np.asarray(seeds, dtype=np.int64))
+    return results.truth(effect, member, removed, about, attrs, variables, np.asarray(seeds, dtype=np.int64))
 
 
-def _groups(train: Examples, remove: Any) -> tuple[list[Any], list[npt.NDArray[np.int64]]]:
+def _groups(train: Examples, remove: Any) -> tuple[list[Any], list[npt.NDArray[np.int64]], list[str]]:
+    """Names of the removals, the positions they take away, and what they are called on a shelf."""
     if isinstance(remove, Mapping):
         names = [str(name) for name in remove]
+        if len(set(names)) != len(names):
+            raise ValueError("two groups have the same name; rename one")
         groups = [np.unique(train.positions(np.atleast_1d(ids))) for ids in remove.values()]
+        labels = [f"{name!r} {_digest(train.ids[group])}" for name, group in zip(names, groups, strict=True)]
     else:
         names = np.asarray(remove).tolist()
         if len(set(names)) != len(names):
             raise ValueError("an id is to be left out twice; give each once")
         groups = [train.positions([name]) for name in names]
+        labels = [repr(name) for name in names]
     if not names or any(len(group) == 0 for group in groups):
         raise ValueError("nothing to leave out: give ids of training examples")
     if any(len(group) >= len(train) for group in groups):
         raise ValueError("a removal takes all training examples away; leave some in")
-    return names, groups
+    return names, groups, labels
+
+
+def _digest(ids: npt.NDArray[Any]) -> str:
+    """A group's members, so that another group under an old name is not answered from the shelf."""
+    return hashlib.sha256(repr(sorted(ids.tolist())).encode()).hexdigest()[:16]
 
 
 def _work(

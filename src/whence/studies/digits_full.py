@@ -131,10 +131,7 @@ def _truth(
 
 
 def _judged(found: list[xr.DataArray], truth: xr.Dataset, name: str) -> pd.DataFrame:
-    tables = []
-    for array in found:
-        tables.append(agreement(array, truth))
-    table = summary(pd.concat(tables, ignore_index=True))
+    table = summary(pd.concat([agreement(array, truth) for array in found], ignore_index=True))
     table.insert(0, "truth", name)
     table["distance_median"] = float(truth["distance"].median())
     table["gradients_median"] = float(truth["evaluations"].median())

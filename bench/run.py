@@ -1,0 +1,46 @@
+"""All benchmarks, one process, one after the other: ``python -m bench.run [ROW ...]``; results to ``bench/results``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import one_query, refit
+from bench.timing import machine
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def rows() -> dict[str, Callable[[], dict[str, object]]]:
+    """The rows that can run here: MNIST is read from the folder that WHENCE_MNIST names."""
+    found: dict[str, Callable[[], dict[str, object]]] = {"refit": refit.run}
+    mnist = os.environ.get("WHENCE_MNIST")
+    if mnist:
+        found["one-query"] = lambda: one_query.run(mnist)
+    else:
+        print("one-query is left out: set WHENCE_MNIST to a folder with MNIST in IDX files", file=sys.stderr)
+    return found
+
+
+def main() -> int:
+    """Run what is asked for, or all rows; print each as JSON and keep it."""
+    known = rows()
+    asked = sys.argv[1:] or list(known)
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        print(f"error: no benchmark {unknown}; there are {list(known)}", file=sys.stderr)
+        return 2
+    RESULTS.mkdir(exist_ok=True)
+    for name in asked:
+        record = {"benchmark": name, "machine": machine(), "result": known[name]()}
+        text = json.dumps(record, indent=1)
+        print(text)
+        (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
