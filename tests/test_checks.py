@@ -233,3 +233,9 @@ def test_a_dataset_is_as_good_as_arrays() -> None:
     dataset = as_examples(TensorDataset(data().take(slice(None)).inputs, data().targets()))
     check(Classification(network()), dataset)
     repeat(Classification(network()), dataset)
+
+
+def test_a_wrong_number_of_features_is_said_with_the_shapes() -> None:
+    task = Classification(nn.Linear(4, 3))
+    with pytest.raises(ValueError, match=r"\(6, 5\) float32.*shape and type that it was trained on"):
+        objective_of(task, as_examples((torch.zeros(6, 5), torch.tensor([0, 1, 2, 0, 1, 2]))))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whence.batch import tensors_of
+from whence.batch import Batch, tensors_of
 from whence.examples import Examples
 from whence.task import AbstractTask
 
@@ -28,13 +28,25 @@ def check_data(task: AbstractTask, theta: Tensor, examples: Examples, name: str)
                     "remove or repair them."
                 )
         with torch.no_grad():
-            output = task.predict(theta, batch)
+            output = _predict(task, theta, batch, name)
             task.check(output, batch)
             if not bool(torch.isfinite(output).all()):
                 raise ValueError(
                     f"the model's output is NaN or infinite on the {name} set: is it the right checkpoint? "
                     "Load the one that was trained, and scale the features as in training."
                 )
+
+
+def _predict(task: AbstractTask, theta: Tensor, batch: Batch, name: str) -> Tensor:
+    """The output, or a ValueError that shows what the model was given where torch only says what it missed."""
+    try:
+        return task.predict(theta, batch)
+    except (RuntimeError, IndexError) as error:
+        forms = [f"{tuple(tensor.shape)} {tensor.dtype}".replace("torch.", "") for tensor in tensors_of(batch.inputs)]
+        raise ValueError(
+            f"the model cannot take the {name} inputs {', '.join(forms)} ({str(error).splitlines()[0]}): "
+            "give the features in the shape and type that it was trained on."
+        ) from error
 
 
 def check_repeatable(task: AbstractTask, theta: Tensor, examples: Examples, rows: int = 32) -> None:

@@ -218,5 +218,5 @@ def _array(values: Tensor) -> npt.NDArray[np.float64]:
 
 def _extremes(values: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
     k = min(k, values.shape[1])
-    order = np.argsort(values, axis=1, kind="stable")
+    order = np.argsort(np.nan_to_num(values), axis=1, kind="stable")  # NaN is no extreme
     return np.unique(np.concatenate([order[:, :k], order[:, -k:]], axis=1))

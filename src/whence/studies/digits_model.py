@@ -13,6 +13,7 @@ from torch import Tensor
 from whence.curvature.hessian import Hessian
 from whence.curvature.operator import Matrix
 from whence.datasets import digits
+from whence.display import shown
 from whence.examples import Examples
 from whence.execution import JoblibMapper, RunFolder
 from whence.execution.shelf import Shelf
@@ -105,8 +106,8 @@ def picture_of(examples: Examples) -> Callable[[object], npt.NDArray[np.float32]
     """From an id to its image [height, width]."""
 
     def picture(identity: object) -> npt.NDArray[np.float32]:
-        image: Tensor = examples.select([identity]).take(slice(0, 1)).inputs[0, 0]
-        return image.numpy()
+        image: npt.NDArray[np.float32] = shown(examples, identity).value
+        return image
 
     return picture
 
