@@ -97,3 +97,15 @@ def test_a_flat_direction_is_no_negative_eigenvalue() -> None:
     p = problem("logistic-3")
     scores = wh.InfluenceFunction(wh.Eigen(), damping=0.0).fit(p.task, p.train).attribute(p.queries)
     assert scores.attrs["notes"]["flat_directions"] == 1
+
+
+def test_a_flat_direction_is_no_negative_one() -> None:
+    """Softmax regression is flat along the shift of both biases: CG may solve it, Dense says what to use instead."""
+    values = torch.diag(torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64))
+    values[0, 0] = -3e-17
+    v = torch.tensor([[0.0], [1.0], [1.0]], dtype=torch.float64)
+    solver = wh.ConjugateGradient(1e-10, preconditioner="none")
+    state = solver.prepare(Matrix(values))
+    assert torch.allclose(solver.solve(Matrix(values), state, v).value[1:, 0], torch.tensor([1.0, 1 / 3]).double())
+    with pytest.raises(IndefiniteError, match=r"singular.*Eigen"):
+        wh.Dense().prepare(Matrix(values))

@@ -37,7 +37,7 @@ def test_predictions_agree_with_proximal_refits(report: Report) -> None:
 
 
 def test_rank_methods_have_no_pearson(report: Report) -> None:
-    table = report.tables["agreement with refits, by query"]
+    table = report.appendix["agreement with refits, by query"]
     assert table[table["method"] == "loss"]["pearson"].isna().all()
 
 

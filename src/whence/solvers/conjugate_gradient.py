@@ -63,7 +63,7 @@ class ConjugateGradient(AbstractSolver):
         if self.lanczos == 0:
             return State(tensors, notes={"preconditioner": kind, "spectrum": "search directions"})
         seen = extremes(operator, self.lanczos)
-        if seen.lambda_min + seen.error_min < 0:
+        if seen.surely_negative:
             raise indefinite(seen.lambda_min, f"smallest eigenvalue (Lanczos, {seen.steps} products)", seen.error_min)
         notes = {"preconditioner": kind, "spectrum": f"Lanczos, {seen.steps} products"}
         return State(tensors, seen.lambda_min, seen.lambda_max, notes)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from whence.curvature.operator import AbstractOperator
 from whence.mapping import AbstractMapper
-from whence.solvers.solver import AbstractSolver, Solution, State, indefinite
+from whence.solvers.solver import AbstractSolver, IndefiniteError, Solution, State, indefinite
 
 LARGEST = 20_000
 EIGENVALUES_UP_TO = 4_000
@@ -39,7 +39,7 @@ class Dense(AbstractSolver):
             eigenvalues = torch.linalg.eigvalsh(matrix)
             lambda_min, lambda_max = float(eigenvalues[0]), float(eigenvalues[-1])
         if int(failed):
-            raise indefinite(float(lambda_min or 0.0))
+            _refuse(float(lambda_min or 0.0), float(lambda_max or 0.0))
         return State({"factor": factor, "matrix": matrix}, lambda_min, lambda_max)
 
     def solve(self, operator: AbstractOperator, state: State, v: Tensor) -> Solution:
@@ -51,6 +51,15 @@ class Dense(AbstractSolver):
         return Solution(
             value, np.isfinite(residual) & (residual < 1e-8), residual, 1, state.lambda_min, state.lambda_max
         )
+
+
+def _refuse(lambda_min: float, lambda_max: float) -> None:
+    if lambda_min > -1e-12 * abs(lambda_max):
+        raise IndefiniteError(
+            f"the curvature is singular: its smallest eigenvalue is {lambda_min:.2g}, 0 but for rounding. "
+            "Use the Eigen solver, which drops flat directions, or a small damping."
+        )
+    raise indefinite(lambda_min)
 
 
 def dense_matrix(operator: AbstractOperator, mapper: AbstractMapper | None, largest: int) -> Tensor:

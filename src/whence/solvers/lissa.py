@@ -55,7 +55,7 @@ class LiSSA(AbstractSolver):
 
     def prepare(self, operator: AbstractOperator, mapper: AbstractMapper | None = None) -> State:
         whole = extremes(operator, 30)
-        if whole.lambda_min + whole.error_min < 0:
+        if whole.surely_negative:
             raise indefinite(whole.lambda_min, "smallest eigenvalue (Lanczos)", whole.error_min)
         scale = self.scale or 1.2 * max(whole.lambda_max, self._largest_sampled(operator))
         needed = scale / max(whole.lambda_min, 1e-300) * np.log(1 / self.tolerance)

@@ -23,6 +23,12 @@ class Extremes:
     error_min: float
     error_max: float
     steps: int
+    rounding: float = 0.0
+
+    @property
+    def surely_negative(self) -> bool:
+        """Whether λ_min is below 0 by more than its error and the rounding of the products."""
+        return self.lambda_min + self.error_min < -self.rounding
 
 
 def extremes(operator: AbstractOperator, steps: int = 30, seed: int = 0) -> Extremes:
@@ -49,7 +55,8 @@ def extremes(operator: AbstractOperator, steps: int = 30, seed: int = 0) -> Extr
     tridiagonal = np.diag(alpha[:done]) + np.diag(beta[: done - 1], 1) + np.diag(beta[: done - 1], -1)
     values, vectors = np.linalg.eigh(tridiagonal)
     last = np.abs(beta[done - 1] * vectors[-1])
-    return Extremes(float(values[0]), float(values[-1]), float(last[0]), float(last[-1]), done)
+    rounding = 64 * torch.finfo(operator.dtype).eps * float(np.abs(values).max())
+    return Extremes(float(values[0]), float(values[-1]), float(last[0]), float(last[-1]), done, rounding)
 
 
 def _product(operator: AbstractOperator, vector: Tensor) -> Tensor:

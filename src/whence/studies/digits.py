@@ -31,7 +31,7 @@ def run(run: RunFolder, settings: Settings) -> Report:
     scores = {name: _scores(run, name, method, model, progress) for name, method in methods(model, DAMPING).items()}
     truth = proximal_truth(run, settings, model, scores["influence"], DAMPING, progress)
     table = agreements(scores, truth)
-    report.tables["agreement with refits, by query"] = table
+    report.appendix["agreement with refits, by query"] = table
     report.tables["agreement with refits"] = with_outcome(table, model)
     _describe(report, model, truth)
     _show_mistake(run, report, model, scores, truth, table)

@@ -36,13 +36,17 @@ class Settings:
 
 @dataclass
 class Report:
-    """What a run found, in the order in which it is shown: tables, sentences, and figures (paths in the run folder)."""
+    """What a run found, in the order in which it is shown: tables, sentences, and figures (paths in the run folder).
+
+    ``appendix``: long tables that are written as CSV and not shown.
+    """
 
     study: str
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     sentences: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    appendix: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def add_figure(self, run: RunFolder, name: str, figure: Figure) -> None:
         """Save a figure as PNG and SVG under ``figures/`` of the run and list it."""
@@ -54,7 +58,7 @@ class Report:
     def save(self, run: RunFolder) -> None:
         """Write ``report.json``, and each table as CSV under ``tables/``."""
         folder = Path(run.folder)
-        for title, table in self.tables.items():
+        for title, table in {**self.tables, **self.appendix}.items():
             files.write_text(folder / "tables" / f"{_slug(title)}.csv", tables.csv_text(table))
         files.write_json(folder / "report.json", self.record)
 
