@@ -11,7 +11,7 @@ from torch import Tensor
 
 from whence.curvature.operator import AbstractOperator
 from whence.mapping import AbstractMapper
-from whence.solvers.dense import Dense
+from whence.solvers.dense import LARGEST, dense_matrix
 from whence.solvers.solver import AbstractSolver, IndefiniteError, Solution, State, indefinite, relative_residual
 from whence.solvers.spectrum import extremes
 
@@ -56,7 +56,7 @@ class ConjugateGradient(AbstractSolver):
             kind = "dense" if operator.size <= DENSE_UP_TO else "diagonal"
         tensors: dict[str, Tensor] = {}
         if kind == "dense":
-            tensors["factor"] = Dense().prepare(operator.surrogate(), mapper).tensors["factor"]
+            tensors["factor"] = _factor(operator.surrogate(), mapper)
         elif kind == "diagonal":
             diagonal = operator.surrogate().diagonal().double()
             tensors["diagonal"] = diagonal.clamp(min=1e-12 * float(diagonal.max()))
@@ -105,6 +105,17 @@ class ConjugateGradient(AbstractSolver):
         seen_min = state.lambda_min if state.lambda_min is not None else (low if iterations else None)
         seen_max = state.lambda_max if state.lambda_max is not None else (high if iterations else None)
         return Solution(x, converged, residual, iterations, seen_min, seen_max, state.notes)
+
+
+def _factor(surrogate: AbstractOperator, mapper: AbstractMapper | None) -> Tensor:
+    """Cholesky factor of the positive semi-definite relative; where that is flat, a ridge, since A need not be."""
+    matrix = dense_matrix(surrogate, mapper, LARGEST)
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    if int(failed):
+        ridge = 1e-9 * float(matrix.diagonal().max())
+        factor = torch.linalg.cholesky(matrix + ridge * torch.eye(len(matrix), dtype=matrix.dtype))
+    found: Tensor = factor
+    return found
 
 
 def _indefinite_along(operator: AbstractOperator, low: float) -> IndefiniteError:
