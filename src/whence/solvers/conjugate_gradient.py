@@ -113,7 +113,9 @@ def _factor(surrogate: AbstractOperator, mapper: AbstractMapper | None) -> Tenso
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if int(failed):
         ridge = 1e-9 * float(matrix.diagonal().max())
-        factor = torch.linalg.cholesky(matrix + ridge * torch.eye(len(matrix), dtype=matrix.dtype))
+        factor, failed = torch.linalg.cholesky_ex(matrix + ridge * torch.eye(len(matrix), dtype=matrix.dtype))
+    if int(failed):  # an operator that is its own relative, and indefinite
+        raise indefinite(float(torch.linalg.eigvalsh(matrix)[0]))
     found: Tensor = factor
     return found
 
