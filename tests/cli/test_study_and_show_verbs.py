@@ -32,7 +32,7 @@ def test_the_list(whence) -> None:
 
 @pytest.mark.parametrize("name", REAL)
 def test_the_catalogue_tells_the_truth(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, summary = REAL[name]
+    _, summary = REAL[name]
     monkeypatch.setattr(catalogue, "STUDIES", REAL)
     assert (catalogue.find(name).name, catalogue.find(name).summary) == (name, summary)
 
