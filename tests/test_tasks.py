@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.func import hessian
 
 from whence.batch import Batch
-from whence.task import AbstractTask, example_losses
+from whence.gradients.functional import loss_of
+from whence.task import AbstractTask
 from whence.tasks import Classification, CustomTask, Regression
 
 N = 5
@@ -52,7 +53,7 @@ def test_small_integer_labels_and_float32_batches_are_cast() -> None:
     task = Classification(linear())
     output = output_of(task, batch)
     assert output.dtype == torch.float64
-    assert torch.allclose(example_losses(task, output, batch), task.loss(output, CLASSES), atol=1e-12)
+    assert torch.allclose(loss_of(task, output, batch), task.loss(output, CLASSES), atol=1e-12)
 
 
 OUTPUT = torch.tensor([[1.0, 3.0, 0.0], [2.0, 2.0, -1.0]])

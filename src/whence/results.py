@@ -146,18 +146,6 @@ def same_quantity(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     return (first["quantity"], first["unit"]) == (second["quantity"], second["unit"])
 
 
-def align(first: xr.DataArray, second: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Two score arrays over the same ids, the second reordered to the first; raises ResultError if ids differ."""
-    for dim in first.dims:
-        own, other = set(first[dim].values.tolist()), set(second[dim].values.tolist())
-        if own != other:
-            raise ResultError(
-                f"the {dim} ids differ: {_few(own - other)} only in the first, {_few(other - own)} only in the second. "
-                "Select the common ids first."
-            )
-    return first, second.sel({dim: first[dim].values for dim in first.dims})
-
-
 def _check_ids(data: xr.DataArray | xr.Dataset, dim: str) -> None:
     if dim not in data.coords:
         raise ResultError(f"the dimension {dim!r} has no ids; results are aligned by id")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from whence import penalty
-from whence.batch import Batch, map_tensors
+from whence.batch import Batch
 from whence.parameters import Layout, layout_of, vector_of
 
 Measure: TypeAlias = str | Callable[[Tensor, Batch], Tensor]
@@ -64,6 +64,11 @@ class AbstractTask(ABC):
         kind = self.measure_kind
         name = kind if isinstance(kind, str) else getattr(kind, "__name__", type(kind).__name__)
         return f"change in {name}"
+
+    @property
+    def measured_unit(self) -> str:
+        """The unit of a change of the measurement."""
+        return self.unit if self.measure_kind == "loss" else "measurement units"
 
     def parameters(self) -> Tensor:
         """A copy of the module's studied parameters [parameter]; raises ValueError on NaN or infinity."""
@@ -145,13 +150,3 @@ class AbstractTask(ABC):
             "penalised": int((self.coefficients != 0).sum()),
             "weight_decay": sorted(set(self.coefficients[self.coefficients != 0].tolist())),
         }
-
-
-def example_losses(task: AbstractTask, output: Tensor, batch: Batch) -> Tensor:
-    """The loss per example, with the batch in the output's type."""
-    return task.loss(output, batch.to(output.dtype, output.device))
-
-
-def detached(batch: Batch) -> Batch:
-    """The batch without any gradient history."""
-    return Batch(map_tensors(lambda value: value.detach(), batch.inputs), batch.targets.detach())

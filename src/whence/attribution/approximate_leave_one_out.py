@@ -59,7 +59,7 @@ class ApproximateLeaveOneOut(AbstractAttributor):
         part = partial(_corrected_residuals, self, objective, operator, state, mean, base.value)
         found = mapper.concat(part, objective.train.shards(mapper.shards))
         residuals, own = torch.cat([piece[0] for piece in found]), torch.cat([piece[1] for piece in found])
-        tensors = {**state.tensors, "residuals": residuals, "own": own, "base": base.value[:, 0]}
+        tensors = {**state.tensors, "residuals": residuals, "own": own}
         report = joined([certificate(self.solver.name, base), *(piece[2] for piece in found)])
         return Prepared(tensors, report, dict(state.notes))
 

@@ -84,7 +84,7 @@ class AbstractAttributor(ABC):
 
     def measured(self, task: AbstractTask) -> tuple[str, str]:
         """(quantity, unit) of the scores: the change of the task's measurement, unless a method says otherwise."""
-        return task.quantity, task.unit if task.measure_kind == "loss" else "measurement units"
+        return task.quantity, task.measured_unit
 
     @property
     def options(self) -> dict[str, Any]:

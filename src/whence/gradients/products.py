@@ -72,11 +72,12 @@ def plan_products(
     sample = examples[np.arange(min(batch_size, len(examples)))]
     vector = torch.ones_like(theta)[:, None]
     try:
-        forward = _seconds(lambda: forward_products(task, theta, sample, vector, of, batch_size))
+        forward_products(task, theta, sample[np.arange(min(8, len(sample)))], vector, of, batch_size)
     except (NotImplementedError, RuntimeError) as error:
         return Plan("reverse", way, batch_size, f"an operation has no forward derivative ({str(error)[:80]})")
     if directions == 1:
         return Plan("forward", way, batch_size, "one direction: one forward-mode product")
+    forward = _seconds(lambda: forward_products(task, theta, sample, vector, of, batch_size))
     block = torch.ones(len(theta), directions).to(theta)
 
     def reverse_once() -> None:

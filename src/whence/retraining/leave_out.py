@@ -186,7 +186,7 @@ def _attrs(objective: Objective, refit: AbstractRefit) -> dict[str, Any]:
     return {
         "kind": refit.kind,
         "quantity": task.quantity,
-        "unit": task.unit if task.measure_kind == "loss" else "measurement units",
+        "unit": task.measured_unit,
         "sign": results.SIGN,
         "damping": refit.damping,
         "task": task.describe(),
