@@ -96,10 +96,15 @@ class AbstractTask(ABC):
 
     def predict(self, parameters: Tensor, batch: Batch) -> Tensor:
         """The module's output [batch, ...] at ``parameters`` [parameter]."""
-        batch = batch.to(parameters.dtype, parameters.device)
+        return self.predict_named(self.layout.unflatten(parameters), batch)
+
+    def predict_named(self, parameters: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """The same with the parameters by name, for what is differentiated one parameter at a time."""
+        like = next(iter(parameters.values()))
+        batch = batch.to(like.dtype, like.device)
         args, kwargs = ((), dict(batch.inputs)) if isinstance(batch.inputs, Mapping) else (batch.inputs, {})
         args = (args,) if isinstance(args, Tensor) else args
-        output = functional_call(self.module, self.layout.unflatten(parameters), args, kwargs)
+        output = functional_call(self.module, dict(parameters), args, kwargs)
         output = getattr(output, "logits", output)
         if not isinstance(output, Tensor):
             raise TypeError(
