@@ -48,7 +48,8 @@ class Method:
     ``parameters``: it predicts the parameters too; ``solves``: its report speaks of a linear solve;
     ``zero``: an example of zero gradient scores 0 under a sum objective;
     ``samples``: it draws examples by their position, so their order matters, and asks for a mean objective;
-    ``float32``: the same method with a tolerance that float32 can meet, where it differs.
+    ``float32``: the same method with a tolerance that float32 can meet, where it differs;
+    ``classes``: it needs a classification task; ``one_input``: it needs inputs that are a single tensor.
     """
 
     attributor: AbstractAttributor
@@ -59,8 +60,14 @@ class Method:
     zero: bool = True
     samples: bool = False
     float32: AbstractAttributor | None = None
+    classes: bool = False
+    one_input: bool = False
 
     def fit(self, problem: Any, **options: Any) -> Explainer:
+        if self.classes and not isinstance(problem.task, wh.Classification):
+            pytest.skip("the method needs classes")
+        if self.one_input and isinstance(problem.train.take(slice(0, 1)).inputs, dict):
+            pytest.skip("the method needs inputs that are a single tensor")
         return self.attributor.fit(problem.task, problem.train, **options)
 
 
@@ -107,7 +114,33 @@ BASELINES = [
     pytest.param(Method(wh.GradientNorm()), id="gradient-norm"),
     pytest.param(Method(wh.GradientDot()), id="gradient-dot"),
 ]
-ATTRIBUTORS = [*INFLUENCE, *SAMPLED, *CORRECTED, *BASELINES]
+
+
+def embedded(method: AbstractAttributor, **options: Any) -> Method:
+    """Distances between embeddings: an example of zero gradient lies somewhere all the same."""
+    return Method(method, zero=False, one_input=getattr(method, "layer", None) == "input", **options)
+
+
+EMBEDDED = [
+    pytest.param(embedded(wh.Similarity()), id="similarity-cosine"),
+    pytest.param(embedded(wh.Similarity("input", "euclidean")), id="similarity-euclidean"),
+    pytest.param(embedded(wh.Similarity("input", "mahalanobis")), id="similarity-mahalanobis"),
+    pytest.param(embedded(wh.Similarity("output")), id="similarity-cosine-output"),
+    pytest.param(embedded(wh.Similarity("output", "mahalanobis")), id="similarity-mahalanobis-output"),
+    pytest.param(embedded(wh.CentroidDistance("input", "cosine"), classes=True), id="centroid-distance-cosine"),
+    pytest.param(embedded(wh.CentroidDistance(), classes=True), id="centroid-distance-mahalanobis"),
+    pytest.param(
+        embedded(wh.CentroidDistance("output", "mahalanobis", "pooled"), classes=True), id="centroid-distance-pooled"
+    ),
+    pytest.param(embedded(wh.CentroidRelationship(), classes=True), id="centroid-relationship-cosine"),
+    pytest.param(
+        embedded(wh.CentroidRelationship("output", "euclidean"), classes=True), id="centroid-relationship-euclidean"
+    ),
+    pytest.param(
+        embedded(wh.CentroidRelationship("input", "mahalanobis"), classes=True), id="centroid-relationship-mahalanobis"
+    ),
+]
+ATTRIBUTORS = [*INFLUENCE, *SAMPLED, *CORRECTED, *BASELINES, *EMBEDDED]
 
 
 def where(claim: Callable[[Method], bool]) -> list[Any]:

@@ -9,7 +9,7 @@ import whence.accessor  # noqa: F401  registers the accessor
 from whence import results
 from whence.results import Labels
 
-ATTRS = dict.fromkeys(results.REQUIRED, "x") | {"solver": results.solver_report()}
+ATTRS = dict.fromkeys(results.REQUIRED, "x") | {"solver": results.solver_report(), "sign": results.SIGN}
 
 
 def top(row: list[float], k: int, side: str) -> list[int]:
@@ -35,3 +35,13 @@ def top(row: list[float], k: int, side: str) -> list[int]:
 def test_top(row: list[float], k: int, helpful: list[int], harmful: list[int]) -> None:
     assert top(row, k, "helpful") == helpful
     assert top(row, k, "harmful") == harmful
+
+
+def test_what_says_nothing_of_help_is_ranked_by_value_under_other_names() -> None:
+    values = np.array([[-3.0, -1.0, np.nan, -2.0]])
+    attrs = ATTRS | {"quantity": "minus Euclidean distance", "sign": results.NEAR}
+    scores = results.scores(values, Labels(np.array(["q"])), Labels(np.arange(4)), attrs)
+    table = scores.whence.top(2)
+    assert table["side"].tolist() == ["largest", "largest", "smallest", "smallest"]
+    assert table["train"].tolist() == [1, 3, 0, 3]
+    assert scores.whence.top(1, side="helpful")["train"].tolist() == [1]

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from whence.attribution.baselines import GradientNorm as GradientNorm
     from whence.attribution.baselines import Loss as Loss
     from whence.attribution.baselines import Random as Random
+    from whence.attribution.centroid import CentroidDistance as CentroidDistance
+    from whence.attribution.centroid import CentroidRelationship as CentroidRelationship
     from whence.attribution.influence import InfluenceFunction as InfluenceFunction
+    from whence.attribution.similarity import Similarity as Similarity
     from whence.curvature.gauss_newton import GaussNewton as GaussNewton
     from whence.curvature.hessian import Hessian as Hessian
     from whence.evaluation.agreement import agreement as agreement
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "ApproximateLeaveOneOut": "whence.attribution.approximate_leave_one_out",
+    "CentroidDistance": "whence.attribution.centroid",
+    "CentroidRelationship": "whence.attribution.centroid",
     "Classification": "whence.tasks",
     "ConjugateGradient": "whence.solvers.conjugate_gradient",
     "CustomTask": "whence.tasks",
@@ -49,6 +54,7 @@ _WHERE = {
     "Random": "whence.attribution.baselines",
     "Regression": "whence.tasks",
     "SerialMapper": "whence.mapping",
+    "Similarity": "whence.attribution.similarity",
     "agreement": "whence.evaluation.agreement",
     "as_examples": "whence.examples",
     "load": "whence.archive",

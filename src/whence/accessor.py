@@ -29,7 +29,9 @@ class ScoresAccessor:
     def top(self, k: int = 10, query: Any = None, side: Side = "both") -> pd.DataFrame:
         """The ``k`` most helpful and the ``k`` most harmful training examples of each query, strongest first.
 
-        Only examples with a score on that side are listed: a positive score is never called harmful.
+        Only examples with a score on that side are listed: a positive score is never called harmful. For scores that
+        say nothing of help or harm (similarities, distances: see ``attrs["sign"]``) the sides are the ``k`` largest
+        and the ``k`` smallest, whatever their sign, under the names "largest" and "smallest".
         Raises KeyError if ``query`` is not among the ids, ValueError for another ``side`` or ``k`` < 1.
         """
         array = results.check(self._array)
@@ -48,10 +50,12 @@ class ScoresAccessor:
         row = self._array.sel(query=identity)
         values = np.asarray(row.values)
         frames = []
+        signed = row.attrs["sign"] == results.SIGN
         for name in ("helpful", "harmful") if side == "both" else (side,):
-            positions = _strongest(values if name == "helpful" else -values, k)
+            positions = _strongest(values if name == "helpful" else -values, k, signed)
             part = row.isel(train=positions)
-            frame = {"query": identity, "side": name, "rank": np.arange(1, len(positions) + 1)}
+            said = name if signed else {"helpful": "largest", "harmful": "smallest"}[name]
+            frame = {"query": identity, "side": said, "rank": np.arange(1, len(positions) + 1)}
             frame |= {"train": part["train"].values, "score": np.asarray(part.values)}
             for extra in ("train_label", "train_prediction", "train_loss"):
                 if extra in part.coords:
@@ -68,8 +72,8 @@ class ScoresAccessor:
         return archive.save(self._array, path)
 
 
-def _strongest(values: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
-    """Positions of the ``k`` largest positive values, largest first, ties in their order; NaN is never among them."""
-    positive = np.flatnonzero(values > 0)
+def _strongest(values: npt.NDArray[Any], k: int, positive_only: bool) -> npt.NDArray[np.int64]:
+    """Positions of the ``k`` largest (positive) values, largest first, ties in their order; NaN is never among them."""
+    positive = np.flatnonzero(values > 0 if positive_only else np.isfinite(values))
     order = np.argsort(-values[positive], kind="stable")
     return positive[order[:k]]

@@ -17,6 +17,8 @@ import xarray as xr
 
 SCHEMA = 1
 SIGN = "positive = helpful: without the example the measurement would be larger"
+NEAR = "larger = nearer; says nothing of help or harm"
+FAR = "larger = farther; says nothing of help or harm"
 REQUIRED = (
     "method",
     "quantity",

@@ -32,7 +32,8 @@ def test_scores_follow_the_schema(method: cases.Method) -> None:
     assert attrs["method"] == method.attributor.name
     assert attrs["objective"] == "mean"
     assert attrs["precision"] == "float64"
-    assert attrs["sign"] == results.SIGN
+    assert attrs["sign"] == method.attributor.sign
+    assert attrs["sign"] == results.SIGN or not method.loss_units
     assert attrs["damping"] == getattr(method.attributor, "damping", None)
     assert attrs["seed"] == getattr(method.attributor, "seed", None)
     assert attrs["task"]["parameters"] == p.task.layout.size

@@ -9,22 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from artists import drawn, texts
 
 from whence import plots
 from whence.evaluation import agreement
 from whence.results import ResultError
-
-
-def texts(figure: Any) -> str:
-    """All words of a figure."""
-    from matplotlib.text import Text
-
-    return "\n".join(text.get_text() for text in figure.findobj(Text) if text.get_visible())
-
-
-def drawn(axes: Any) -> int:
-    """Number of finite scatter points."""
-    return sum(int(np.isfinite(np.ma.filled(c.get_offsets(), np.nan)).all(axis=1).sum()) for c in axes.collections)
 
 
 def test_importing_plots_does_not_import_matplotlib() -> None:

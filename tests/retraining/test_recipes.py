@@ -99,7 +99,7 @@ RECIPES = [
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_adam_is_torchs_adam(recipe: Adam, objective: str) -> None:
     o = problem("mlp", objective).objective
-    order = recipe._order(o.count, seed=3)
+    order = list(recipe._order(o.count, seed=3))
     for weights in (None, torch.linspace(0.1, 2, 24).double()):
         found = recipe.train(o, weights, seed=3)
         torch.testing.assert_close(found.theta, torch_adam(o, recipe, order, weights), rtol=1e-8, atol=1e-10)

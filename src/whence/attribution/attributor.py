@@ -87,6 +87,11 @@ class AbstractAttributor(ABC):
         return task.quantity, task.measured_unit
 
     @property
+    def sign(self) -> str:
+        """What a larger score means."""
+        return results.SIGN
+
+    @property
     def options(self) -> dict[str, Any]:
         """The hyperparameters by name, as they are recorded."""
         if not dataclasses.is_dataclass(self):
@@ -186,7 +191,7 @@ class Explainer:
             "method": method.name,
             "quantity": quantity,
             "unit": unit,
-            "sign": results.SIGN,
+            "sign": method.sign,
             "damping": getattr(method, "damping", None),
             "solver": dict(scored.solver),
             "task": o.task.describe(),

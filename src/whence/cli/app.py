@@ -13,7 +13,7 @@ from typing import TextIO
 from cyclopts import App, CycloptsError
 
 from whence.cli import errors
-from whence.cli.verbs import attribute, data, show, study
+from whence.cli.verbs import attribute, data, report, show, study
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -30,6 +30,7 @@ app = App(
 app.command(attribute.attribute)
 app.command(study.app)
 app.command(show.show)
+app.command(report.report)
 app.command(data.app)
 
 

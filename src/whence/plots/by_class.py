@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from whence import results
-from whence.plots import style
+from whence.plots import parts, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-PALE = "#C9C9C9"
 
 
 def influence_by_class(scores: xr.DataArray, query: Any) -> Figure:
@@ -34,12 +33,14 @@ def influence_by_class(scores: xr.DataArray, query: Any) -> Figure:
     figure = style.new_figure(width, 4.8)
     axes = figure.add_subplot()
     style.plain(axes, "class of the training example", style.quantity(row.attrs))
-    axes.axhline(0, color=style.GREY, linewidth=1, zorder=1)
+    if _near_zero(values[finite]):
+        axes.axhline(0, color=style.GREY, linewidth=1, zorder=1)
     groups = [values[finite & (label == name)] for name in classes]
     coloured = _colours(row)
-    _boxes(axes, groups, [coloured.get(name, (PALE, ""))[0] for name in classes.tolist()])
+    parts.boxes(axes, groups, [coloured.get(name, (parts.PALE, ""))[0] for name in classes.tolist()])
     axes.set_xticks(
-        range(len(classes)), [f"{name}\nn = {len(group)}" for name, group in zip(classes, groups, strict=True)]
+        range(len(classes)),
+        [f"{style.short(name, 24)}\nn = {len(group)}" for name, group in zip(classes, groups, strict=True)],
     )
     if len(classes) > 15 or max((len(str(name)) for name in classes.tolist()), default=0) > 10:
         axes.tick_params(axis="x", labelrotation=60)
@@ -48,6 +49,14 @@ def influence_by_class(scores: xr.DataArray, query: Any) -> Figure:
     if not finite.any():
         style.say(axes, "no training example has a finite score")
     return figure
+
+
+def _near_zero(values: npt.NDArray[np.float64]) -> bool:
+    """Whether a line at zero leaves the values two thirds of the picture; among similarities it may not."""
+    if len(values) == 0:
+        return True
+    margin = float(np.ptp(values)) / 2
+    return bool(values.min() - margin <= 0 <= values.max() + margin)
 
 
 def _colours(row: xr.DataArray) -> dict[Any, tuple[str, str]]:
@@ -61,30 +70,10 @@ def _colours(row: xr.DataArray) -> dict[Any, tuple[str, str]]:
     return {name: meaning for name, meaning in meant.items() if name in known}
 
 
-def _boxes(axes: Axes, groups: list[Any], colours: list[str]) -> None:
-    if not groups:
-        return
-    drawn = axes.boxplot(
-        groups,
-        positions=range(len(groups)),
-        widths=0.6,
-        patch_artist=True,
-        manage_ticks=False,
-        medianprops={"color": style.INK, "linewidth": 1.6},
-        flierprops={"marker": "o", "markersize": 3.5, "markeredgewidth": 0.6, "alpha": 0.7},
-    )
-    for box, fliers, colour in zip(drawn["boxes"], drawn["fliers"], colours, strict=True):
-        box.set(facecolor=colour, edgecolor=style.INK, linewidth=0.8)
-        fliers.set(markeredgecolor=style.GREY if colour == PALE else colour, markerfacecolor="none")
-    for line in [*drawn["whiskers"], *drawn["caps"]]:
-        line.set(color=style.INK, linewidth=0.8)
-    axes.set_xlim(-0.6, max(len(groups) - 0.4, 0.6))
-
-
 def _words(axes: Axes, row: xr.DataArray, coloured: list[tuple[str, str]], left_out: int) -> None:
     from matplotlib.patches import Patch
 
-    lines = [style.query_words(row).capitalize(), f"{row.attrs['method']} by class of the training example"]
+    lines = [style.query_words(row), f"{row.attrs['method']} by class of the training example"]
     if left_out:
         lines.append(f"{left_out} examples without a finite score left out")
     style.title(axes, lines)

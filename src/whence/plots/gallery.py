@@ -9,15 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from whence.plots import style
+from whence.plots import parts, style
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
 Picture = Callable[[Any], npt.NDArray[Any]]
 """From an id to a picture [height, width] in grey or [height, width, 3] in colour."""
-LONGEST = 16
 
 
 def gallery(
@@ -54,46 +52,26 @@ def gallery(
 
 def _draw_query(part: SubFigure, row: xr.DataArray, query_picture: Picture | None) -> None:
     axes = part.add_subplot()
-    words = "\n".join(_short(word) for word in style.query_words(row).capitalize().split(", "))
+    words = "\n".join(style.short(word) for word in style.query_words(row).split(", "))
     if query_picture is None:
-        _bare(axes)
+        parts.bare(axes)
         style.say(axes, words)
         return
-    _show(axes, query_picture(row["query"].item()))
+    parts.show(axes, query_picture(row["query"].item()))
     axes.set_title(words, fontsize=style.TITLE, color=style.INK)
 
 
 def _draw_side(part: SubFigure, chosen: xr.DataArray, k: int, picture: Picture) -> None:
     for number, axes in enumerate(part.subplots(1, max(k, 3), squeeze=False)[0]):
-        _bare(axes)
+        parts.bare(axes)
         if number >= chosen.sizes["train"]:
             axes.set_visible(False)
             continue
         example = chosen.isel(train=number)
         identity = example["train"].item()
-        _show(axes, picture(identity))
+        parts.show(axes, picture(identity))
         # A long unit would run into the neighbour; the foot of the figure states it in any case.
         unit = f" {example.attrs['unit']}" if len(example.attrs["unit"]) <= 5 else ""
         axes.set_title(f"{example.item():+.2e}{unit}", fontsize=style.SMALL, color=style.INK)
         words = [f"label {example['train_label'].item()}"] if "train_label" in example.coords else []
-        axes.set_xlabel("\n".join(_short(word) for word in [*words, f"id {identity}"]), fontsize=style.SMALL)
-
-
-def _show(axes: Axes, pixels: npt.NDArray[Any]) -> None:
-    _bare(axes)
-    image = np.asarray(pixels)
-    if image.ndim not in (2, 3):
-        raise ValueError(f"a picture is [height, width] or [height, width, 3], not {image.shape}; reshape it")
-    axes.imshow(image, cmap="gray_r", interpolation="nearest")
-    axes.spines[:].set_visible(True)
-
-
-def _bare(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    axes.spines[:].set_color(style.GREY)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST // 2 - 1] + "…" + text[-LONGEST // 2 :]
+        axes.set_xlabel("\n".join(style.short(word) for word in [*words, f"id {identity}"]), fontsize=style.SMALL)

@@ -43,7 +43,7 @@ def point_influence(
     axes = figure.add_subplot()
     style.plain(axes, "first feature", "second feature")
     if isinstance(values, xr.DataArray) and "query" in values.coords:
-        style.title(axes, [style.query_words(values).capitalize(), str(values.attrs["method"])])
+        style.title(axes, [style.query_words(values), str(values.attrs["method"])])
     _draw(figure, axes, (xy, label, numbers), words)
     _ring(axes, xy, ids, list(highlight))
     axes.margins(0.08)
@@ -65,7 +65,7 @@ def _draw(figure: Figure, axes: Axes, data: tuple[Any, Any, Any], words: str) ->
         marks: dict[str, Any] = {"marker": style.MARKERS[number % len(style.MARKERS)], "edgecolors": style.INK}
         tint: dict[str, Any] = {"c": values[mine], "cmap": COLOURS, "vmin": -limit, "vmax": limit}
         drawn = axes.scatter(xy[mine, 0], xy[mine, 1], s=size[mine], linewidths=0.5, **tint, **marks)
-        axes.scatter([], [], s=50, facecolors="white", linewidths=0.9, label=f"class {name}", **marks)
+        axes.scatter([], [], s=50, facecolors="white", linewidths=0.9, label=f"class {style.short(name, 24)}", **marks)
     if not finite.all():
         axes.scatter(xy[~finite, 0], xy[~finite, 1], s=30, marker="x", color=style.GREY, label="no finite value")
     if len(values):
@@ -89,7 +89,7 @@ def _ring(axes: Axes, xy: npt.NDArray[Any], ids: list[Any], highlight: list[Any]
         # Above and to the left or right, whichever side lies inside the picture.
         right = point[0] < np.nanmedian(xy[:, 0])
         axes.annotate(
-            str(identity),
+            style.literal(str(identity)),
             (point[0], point[1]),
             xytext=(14 if right else -14, 12),
             textcoords="offset points",

@@ -79,14 +79,16 @@ def _scatter(axes: Axes, number: int, name: str, points: tuple[Array, Array], so
     marks: dict[str, Any] = {"marker": style.MARKERS[number % len(style.MARKERS)], "s": 34, "edgecolors": colour}
     x, y = points
     # The first sample, the one that matters, on top of those after it; the few hollow marks on top of all.
-    axes.scatter(x[solid], y[solid], facecolors=colour, alpha=0.8, zorder=9 - number, label=name, **marks)
+    axes.scatter(
+        x[solid], y[solid], facecolors=colour, alpha=0.8, zorder=9 - number, label=style.literal(name), **marks
+    )
     if not solid.all():
         axes.scatter(x[~solid], y[~solid], facecolors="white", linewidths=1.3, zorder=10, **marks)
 
 
 def _title(row: xr.DataArray, truth: xr.Dataset, table: pd.DataFrame | None) -> list[str]:
     kind = str(truth.attrs["kind"]).replace("_", " ")
-    lines = [style.query_words(row).capitalize(), f"{row.attrs['method']}, {kind} refits"]
+    lines = [style.query_words(row), f"{row.attrs['method']}, {kind} refits"]
     if table is None:
         return lines
     mine = table[
@@ -95,7 +97,7 @@ def _title(row: xr.DataArray, truth: xr.Dataset, table: pd.DataFrame | None) -> 
         & (table["kind"] == truth.attrs["kind"])
     ]
     if mine.empty:
-        raise results.ResultError(f"the table has no row for {lines[0].lower()}; pass agreement(scores, truth)")
+        raise results.ResultError(f"the table has no row for this picture ({lines[0]}); pass agreement(scores, truth)")
     for line in mine.itertuples():
         text = f"n = {line.n}, r = {line.pearson:.4f} [{line.pearson_low:.4f}, {line.pearson_high:.4f}]"
         text = f"n = {line.n}, r undefined" if np.isnan(float(line.pearson)) else text

@@ -8,17 +8,15 @@ One refit serves all queries. Finished refits are put on a shelf, if one is give
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import xarray as xr
-from torch import Tensor
 
 from whence import checks, results
 from whence.examples import Examples, as_examples
@@ -26,36 +24,9 @@ from whence.gradients import functional, tuning
 from whence.gradients.labels import labels_of
 from whence.mapping import AbstractMapper, SerialMapper
 from whence.objective import Objective, objective_of
-from whence.retraining.refit import AbstractRefit, Trained
+from whence.retraining.jobs import Job, MemoryShelf, Shelf, work
+from whence.retraining.refit import AbstractRefit
 from whence.task import AbstractTask
-
-Arrays = Mapping[str, npt.NDArray[Any]]
-
-
-class Shelf(Protocol):
-    """Where finished pieces are kept by key (``execution.RunFolder.shelf`` is one)."""
-
-    def done(self) -> Collection[str]: ...
-
-    def put(self, key: str, arrays: Arrays) -> None: ...
-
-    def get(self, key: str) -> Arrays: ...
-
-
-@dataclass(frozen=True)
-class MemoryShelf:
-    """Keeps pieces in memory, for as long as the object lives."""
-
-    pieces: dict[str, Arrays]
-
-    def done(self) -> Collection[str]:
-        return self.pieces.keys()
-
-    def put(self, key: str, arrays: Arrays) -> None:
-        self.pieces[key] = arrays
-
-    def get(self, key: str) -> Arrays:
-        return self.pieces[key]
 
 
 def leave_out(
@@ -74,7 +45,8 @@ def leave_out(
     ``remove``: ids to leave out one at a time, or a dict from a name to the ids that are left out together.
     ``refit``: what "without" means: Proximal, Converged, Continued or FromScratch.
     ``shelf``: keeps each finished refit (its parameters), so that a killed run goes on where it was and further
-    queries cost no refit. It must be used for one model, training set and refit only.
+    queries cost no refit. It must be used for one model, training set and refit only. Of refits that are done
+    ``together`` a killed run loses the chunk it was at.
     Raises KeyError for an id that is not in the training set, ValueError for bad data or an empty ``remove``.
     """
     objective = tuning.tuned(objective_of(model, as_examples(train), refit.dtype))
@@ -84,21 +56,21 @@ def leave_out(
     if len(seeds) == 0 or len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds are {list(seeds)}: give at least one, and each once")
     shelf, mapper = MemoryShelf({}) if shelf is None else shelf, mapper or SerialMapper()
-    jobs: list[tuple[npt.NDArray[np.int64] | None, int]] = [(None, seed) for seed in seeds] + [
-        (group, seed) for seed in seeds for group in groups
+    jobs = [Job(f"control|{seed}", None, seed) for seed in seeds] + [
+        Job(f"{label}|{seed}", group, seed) for seed in seeds for label, group in zip(labels, groups, strict=True)
     ]
-    keys = [f"control|{seed}" for seed in seeds] + [f"{label}|{seed}" for seed in seeds for label in labels]
-    _work(refit, objective, jobs, keys, shelf, mapper)
+    work(refit, objective, jobs, shelf, mapper)
 
     controls = [shelf.get(f"control|{seed}") for seed in seeds]
-    before = np.stack([_measured(objective, control["theta"], asked) for control in controls])
+    measured = partial(_measured, objective.task.frozen(torch.float64), objective.theta.device, asked)
+    before = np.stack([measured(control["theta"]) for control in controls])
     effect = np.empty((len(names), len(asked), len(seeds)))
     statistics = {name: np.empty((len(names), len(seeds))) for name in ("gradient_norm", "evaluations", "distance")}
     converged = np.empty((len(names), len(seeds)), dtype=bool)
     for column, seed in enumerate(seeds):
         for row, label in enumerate(labels):
             piece = shelf.get(f"{label}|{seed}")
-            effect[row, :, column] = _measured(objective, piece["theta"], asked) - before[column]
+            effect[row, :, column] = measured(piece["theta"]) - before[column]
             statistics["gradient_norm"][row, column] = piece["gradient_norm"]
             statistics["evaluations"][row, column] = piece["evaluations"]
             statistics["distance"][row, column] = np.linalg.norm(piece["theta"] - controls[column]["theta"])
@@ -139,46 +111,12 @@ def _digest(ids: npt.NDArray[Any]) -> str:
     return hashlib.sha256(repr(sorted(ids.tolist())).encode()).hexdigest()[:16]
 
 
-def _work(
-    refit: AbstractRefit,
-    objective: Objective,
-    jobs: list[tuple[npt.NDArray[np.int64] | None, int]],
-    keys: list[str],
-    shelf: Shelf,
-    mapper: AbstractMapper,
-) -> None:
-    kept = set(shelf.done())
-    done = [position for position, key in enumerate(keys) if key in kept]
-    if len(done) == len(keys):
-        return
-    shared = refit.prepare(objective, mapper)
-    for position, piece in mapper.map(partial(_one, refit, objective, shared), jobs, done):
-        shelf.put(keys[position], piece)
-
-
-def _one(
-    refit: AbstractRefit,
-    objective: Objective,
-    shared: Mapping[str, Tensor],
-    job: tuple[npt.NDArray[np.int64] | None, int],
-) -> Arrays:
-    removed, seed = job
-    found: Trained = (
-        refit.control(objective, shared, seed)
-        if removed is None
-        else refit.refit(objective, shared, torch.from_numpy(removed), seed)
-    )
-    return {
-        "theta": found.theta.detach().cpu().numpy(),
-        "gradient_norm": np.array(found.gradient_norm),
-        "evaluations": np.array(float(found.evaluations)),
-        "converged": np.array(found.converged),
-    }
-
-
-def _measured(objective: Objective, theta: npt.NDArray[Any], queries: Examples) -> npt.NDArray[np.float64]:
-    point = torch.from_numpy(np.array(theta)).to(objective.theta)
-    return functional.evaluate(objective.task, point, queries, "measure").double().numpy()
+def _measured(
+    task: AbstractTask, device: torch.device, queries: Examples, theta: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """The measurement of each query in float64, whatever the refit ran in: an effect is a small difference of two."""
+    point = torch.from_numpy(np.array(theta)).to(device, torch.float64)
+    return functional.evaluate(task, point, queries, "measure").cpu().numpy()
 
 
 def _attrs(objective: Objective, refit: AbstractRefit) -> dict[str, Any]:

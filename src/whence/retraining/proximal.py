@@ -11,7 +11,7 @@ leverage-corrected form.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -33,15 +33,12 @@ class Proximal(AbstractRefit):
 
     ``tolerance``: on ‖∇‖ relative to the gradient that the removal causes at θ̂; ``curvature``: of the shared factor,
     ``"gauss-newton"``, ``"hessian"`` or an operator worked out before; it changes the speed, not the answer.
-    ``draft``: take one more step on a gradient in float32 before the certified descent in float64, which pays where
-    float32 is much faster (convolutions on a CPU: a third of the time); it too changes the speed, not the answer.
     """
 
     strength: float = 0.01
     tolerance: float = 1e-6
     max_evaluations: int = 100
     curvature: Curvature = "gauss-newton"
-    draft: bool = False
 
     def __post_init__(self) -> None:
         if not self.strength > 0:
@@ -57,9 +54,7 @@ class Proximal(AbstractRefit):
 
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Mapping[str, Tensor]:
         here = functional.evaluate_objective(objective, objective.theta)
-        coarse = {"coarse_gradient": _coarse_gradient(objective, objective.theta)} if self.draft else {}
         return {
-            **coarse,
             "factor": factorise(operator_of(self.curvature, objective), objective, self.strength, mapper),
             "gradient": here.gradient,
             "value": torch.tensor(here.value, dtype=torch.float64),
@@ -82,17 +77,6 @@ class Proximal(AbstractRefit):
         pull = removal_gradient(objective, shared, removed)
         precondition = preconditioner(objective, shared["factor"], removed)
         first = anchor - precondition(pull)
-        if self.draft:
-            first = first.float().double()  # where float32 gradients are taken
-            moved = _coarse_gradient(objective, first, weights) - shared["coarse_gradient"]
-            first = first - precondition(moved + self.strength * (first - anchor))
         goal = self.tolerance * float(pull.norm())
         found = descend(evaluate, (first, evaluate(first)), precondition, goal, self.max_evaluations)
-        return Trained(found.theta, found.gradient_norm, found.evaluations + 1 + self.draft, found.converged)
-
-
-def _coarse_gradient(objective: Objective, theta: Tensor, weights: Tensor | None = None) -> Tensor:
-    """∇F(θ) in float32; of differences of it the rounding that both have in common drops out."""
-    task = objective.task.frozen(torch.float32)
-    single = replace(objective, task=task, theta=theta.float())
-    return functional.evaluate_objective(single, single.theta, weights).gradient.double()
+        return Trained(found.theta, found.gradient_norm, found.evaluations + 1, found.converged)

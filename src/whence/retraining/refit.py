@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from whence.mapping import AbstractMapper
 from whence.objective import Objective
 
 Kind: TypeAlias = Literal["from_scratch", "continued", "converged", "proximal"]
+Precision: TypeAlias = Literal["float64", "float32"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,12 @@ class AbstractRecipe(ABC):
     ) -> Trained:
         """Train from ``objective.theta`` (and an optimiser's ``state``) on the weighted examples."""
 
+    def train_many(
+        self, objective: Objective, weights: Tensor, seed: int = 0, state: Mapping[str, Tensor] | None = None
+    ) -> list[Trained]:
+        """Train one model for each row of ``weights`` [model, n]: one after the other, unless a recipe knows better."""
+        return [self.train(objective, row, seed, state) for row in weights]
+
 
 class AbstractRefit(ABC):
     """How a model is refitted without some examples. The same work without removal is its control."""
@@ -63,6 +70,11 @@ class AbstractRefit(ABC):
         """The precision of the work: float64, since an effect is a small difference of two losses."""
         return torch.float64
 
+    @property
+    def together(self) -> int:
+        """How many refits of one seed are done at once."""
+        return 1
+
     @abstractmethod
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Mapping[str, Tensor]:
         """Work that all refits share, as tensors."""
@@ -75,12 +87,31 @@ class AbstractRefit(ABC):
     def refit(self, objective: Objective, shared: Mapping[str, Tensor], removed: Tensor, seed: int) -> Trained:
         """The model without the examples at the positions ``removed``."""
 
+    def refit_many(
+        self, objective: Objective, shared: Mapping[str, Tensor], removed: Sequence[Tensor], seed: int
+    ) -> list[Trained]:
+        """One model for each of ``removed``: one after the other, unless a refit knows better."""
+        return [self.refit(objective, shared, one, seed) for one in removed]
+
 
 def weights_without(objective: Objective, removed: Tensor) -> Tensor:
     """Example weights [n]: 0 for the removed, 1 for the others."""
-    weights = torch.ones(objective.count, dtype=objective.theta.dtype)
-    weights[removed] = 0.0
+    weights = torch.ones(objective.count, dtype=objective.theta.dtype, device=objective.theta.device)
+    weights[removed.to(weights.device)] = 0.0
     return weights
+
+
+def weights_without_each(objective: Objective, removed: Sequence[Tensor]) -> Tensor:
+    """The example weights [removal, n] of several removals."""
+    return torch.stack([weights_without(objective, one) for one in removed])
+
+
+def check_precision(precision: str, together: int) -> None:
+    """Raise ValueError unless a refit by a recipe can be done in this precision, so many at once."""
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision must be 'float64' or 'float32', not {precision!r}")
+    if together < 1:
+        raise ValueError(f"together must be at least 1, not {together}: it says how many refits are done at once")
 
 
 def gradient_norm(objective: Objective, theta: Tensor, weights: Tensor | None = None) -> float:

@@ -16,6 +16,7 @@ STUDIES: dict[str, tuple[str, str]] = {
         "whence.studies.digits",
         "a small all-convolutional network on real handwritten digits, checked by refits",
     ),
+    "mnist": ("whence.studies.mnist.study", "the thesis on real MNIST: every experiment, table and figure"),
 }
 
 

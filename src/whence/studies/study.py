@@ -13,20 +13,28 @@ import pandas as pd
 
 from whence import files, tables
 from whence.execution.store import RunFolder
+from whence.studies.section import Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Size: TypeAlias = Literal["tiny", "standard", "full"]
+Effort: TypeAlias = Literal["quick", "full", "faithful"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user chooses: ``size``, ``seed`` and, without changing any result, the number of processes."""
+    """What a user chooses: ``size``, ``seed`` and, without changing any result, the number of processes.
+
+    For studies that have them: ``effort``, how much is retrained; ``stage``, the one to run; ``data``, where files lie.
+    """
 
     size: Size = "standard"
     seed: int = 0
     jobs: int = 1
+    effort: Effort = "quick"
+    stage: str | None = None
+    data: Path | None = None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -38,7 +46,8 @@ class Settings:
 class Report:
     """What a run found, in the order in which it is shown: tables, sentences, and figures (paths in the run folder).
 
-    ``appendix``: long tables that are written as CSV and not shown.
+    ``appendix``: long tables that are written as CSV and not shown. ``sections``: numbered figures and tables, in the
+    order of what they are compared with; they may show again what the report holds.
     """
 
     study: str
@@ -47,27 +56,36 @@ class Report:
     figures: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     appendix: dict[str, pd.DataFrame] = field(default_factory=dict)
+    sections: list[Section] = field(default_factory=list)
 
-    def add_figure(self, run: RunFolder, name: str, figure: Figure) -> None:
-        """Save a figure as PNG and SVG under ``figures/`` of the run and list it."""
+    def add_figure(self, run: RunFolder, name: str, figure: Figure) -> str:
+        """Save a figure as PNG and SVG under ``figures/`` of the run and list it; returns its path, for a section."""
         from whence.plots.saving import save_figure
 
         path = save_figure(figure, Path(run.folder) / "figures", name)
-        self.figures.append(str(path.relative_to(run.folder)))
+        self.figures.append(path.relative_to(run.folder).as_posix())
+        return self.figures[-1]
 
     def save(self, run: RunFolder) -> None:
         """Write ``report.json``, and each table as CSV under ``tables/``."""
         folder = Path(run.folder)
-        for title, table in {**self.tables, **self.appendix}.items():
+        for title, table in {**self._in_sections, **self.tables, **self.appendix}.items():
             files.write_text(folder / "tables" / f"{_slug(title)}.csv", tables.csv_text(table))
         files.write_json(folder / "report.json", self.record)
 
     @property
+    def _in_sections(self) -> dict[str, pd.DataFrame]:
+        """Tables that only a section holds, under its number too: two sections may use one title."""
+        found = [(part.number, title, table) for part in self.sections for title, table in part.tables.items()]
+        return {f"{number} {title}": table for number, title, table in found if self.tables.get(title) is not table}
+
+    @property
     def record(self) -> dict[str, Any]:
-        """The report as JSON can hold it."""
+        """The report as JSON can hold it; ``sections`` is left out where there is none."""
         rows = {title: tables.records(table) for title, table in self.tables.items()}
         words = {"study": self.study, "tables": rows, "sentences": self.sentences, "figures": self.figures}
-        return {**words, "facts": self.facts}
+        sections = {"sections": [part.record for part in self.sections]} if self.sections else {}
+        return {**words, "facts": self.facts, **sections}
 
     @classmethod
     def load(cls, folder: Path) -> Report:
@@ -76,18 +94,26 @@ class Report:
         try:
             found = {str(title): pd.DataFrame(rows) for title, rows in record["tables"].items()}
             study, facts = str(record["study"]), dict(record["facts"])
-            return cls(study, found, [*map(str, record["sentences"])], [*map(str, record["figures"])], facts)
+            words, figures = [*map(str, record["sentences"])], [*map(str, record["figures"])]
+            sections = [Section.from_record(part) for part in record.get("sections", [])]
+            return cls(study, found, words, figures, facts, sections=sections)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise files.FileError(f"{folder / 'report.json'} is no report; run the same command again") from error
 
 
 @dataclass(frozen=True)
 class Study:
-    """One row of the catalogue."""
+    """One row of the catalogue.
+
+    ``stages``: those that can be run alone; ``efforts``: the ones it knows; ``config``: what its run is the result of.
+    """
 
     name: str
     summary: str
     run: Callable[[RunFolder, Settings], Report]
+    stages: tuple[str, ...] = ()
+    efforts: tuple[Effort, ...] = ("quick",)
+    config: Callable[[Settings], dict[str, Any]] = lambda settings: settings.config
 
 
 @dataclass

@@ -1,0 +1,229 @@
+"""Stage ``metrics``: every metric in every layer against actual influence; Table 5.1 and the figures of section 5.2."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from whence.attribution.attributor import AbstractAttributor
+from whence.attribution.centroid import CentroidDistance, CentroidRelationship
+from whence.attribution.similarity import Similarity
+from whence.display import shown
+from whence.embedding.activations import INPUT
+from whence.evaluation.association import association
+from whence.evaluation.choosing import MOST
+from whence.evaluation.statistics import pearson, spearman
+from whence.execution import RunFolder
+from whence.plots import against, heat_table, influence_by_class, picture_grid
+from whence.plots.against import Versus
+from whence.plots.pictures import Panel
+from whence.studies.mnist import influence, truth
+from whence.studies.mnist.model import MnistModel, Subject
+from whence.studies.mnist.stage import Context, Outcome
+from whence.studies.mnist.thesis import LAYERS, PREDICTED, TABLE_5_1, beside
+from whence.studies.section import Section
+from whence.studies.study import Progress
+
+EVERYWHERE = (INPUT, *LAYERS)
+KINDS: dict[str, Any] = {
+    "cosine similarity": lambda layer: Similarity(layer, "cosine"),
+    "minus Euclidean distance": lambda layer: Similarity(layer, "euclidean"),
+    "minus Mahalanobis distance": lambda layer: Similarity(layer, "mahalanobis"),
+    "cosine distance to own centroid": lambda layer: CentroidDistance(layer, "cosine"),
+    "Mahalanobis distance to own centroid": lambda layer: CentroidDistance(layer, "mahalanobis"),
+    "centroid relationship": lambda layer: CentroidRelationship(layer),
+}
+ROWS: dict[str, tuple[str, str]] = {
+    "Mahalanobis distance": ("Mahalanobis distance to own centroid", "logits"),
+    "cosine similarity, input": ("cosine similarity", INPUT),
+    "cosine similarity, logits": ("cosine similarity", "logits"),
+    "centroid relationship": ("centroid relationship", "logits"),
+}
+"""The rows of Table 5.1: metric and layer."""
+
+
+def scores(run: RunFolder, model: MnistModel, kind: str, layer: str, progress: Progress) -> xr.DataArray:
+    """One metric in one layer, for the subjects; from the run folder if it is there."""
+    name = f"{kind.replace(' ', '-')}.{layer}"
+    if not run.path(name).exists():
+        progress.say(f"{kind} in {layer}")
+        method: AbstractAttributor = KINDS[kind](layer)
+        run.save(name, method.fit(model.task, model.train).attribute(model.asked))
+    kept: xr.DataArray = run.load(name)
+    return kept
+
+
+def work(context: Context) -> Outcome:
+    run, model, progress = context.run, context.model, context.progress
+    actual, _ = truth.proximal(run, model, progress)
+    found = {(k, layer): scores(run, model, k, layer, progress) for k in KINDS for layer in EVERYWHERE}
+    predicted = influence.scores(run, model, influence.CG, progress)
+    sections = [_table_5_1(context, found, predicted, actual), _all_layers(context, found, actual)]
+    sections += [_figure_5_7(context, found)]
+    for number, title, metric in (
+        ("Figure 5.6", "Cosine similarity of pixels against actual influence", ("cosine similarity", INPUT)),
+        ("Figure 5.11", "Cosine similarity in the logits against actual influence", ("cosine similarity", "logits")),
+        ("Figure 5.17", "Centroid relationship against actual influence", ("centroid relationship", "logits")),
+    ):
+        sections.append(_scatter(context, number, title, found[metric], actual))
+    for subject in model.subjects:
+        sections += _about_subject(context, subject, found["cosine similarity", "logits"])
+    table = sections[0].tables["Table 5.1"]
+    shrunk = _shrunk(found)
+    sections[1] = _with_sentence(sections[1], shrunk)
+    return Outcome(sections, {"table_5_1": table.to_dict("records")})
+
+
+def _table_5_1(
+    context: Context, found: dict[tuple[str, str], xr.DataArray], predicted: xr.DataArray, actual: xr.Dataset
+) -> Section:
+    model = context.model
+    corrected = influence.scores(context.run, model, influence.CORRECTED, context.progress)
+    entries = {PREDICTED: predicted, "leverage-corrected influence": corrected.sel(query=predicted["query"].values)}
+    entries |= {name: found[metric] for name, metric in ROWS.items()}
+    rows, sentences = [], []
+    for name, array in entries.items():
+        table = association(array, actual)
+        for _, row in table.iterrows():
+            subject = next(s for s in model.subjects if s.id == row["query"])
+            printed = TABLE_5_1[name][subject.column] if name in TABLE_5_1 and subject.column is not None else np.nan
+            printed = printed if row["sample"] == MOST else np.nan
+            line = {"metric": name, "image": subject.name, "sample": row["sample"], "n": row["n"]}
+            line |= {c: row[c] for c in ("pearson", "pearson_low", "pearson_high", "spearman")}
+            rows.append(line | {"thesis": printed})
+            if np.isfinite(printed):
+                interval = (float(row["pearson_low"]), float(row["pearson_high"]))
+                words = f"{name}, {subject.name}, n = {row['n']}"
+                sentences.append(beside(words, float(row["pearson"]), interval, float(printed)))
+    return Section(
+        "Table 5.1",
+        "Pearson correlation of actual influence (proximal refits) and each metric",
+        tuple(sentences),
+        {"Table 5.1": pd.DataFrame(rows)},
+        source="; ".join(f"{name} {a:+.3f} / {b:+.3f}" for name, (a, b) in TABLE_5_1.items())
+        + " (incorrectly / correctly classified 6), against continued retraining.",
+        chapter="5 Results",
+    )
+
+
+def _all_layers(context: Context, found: dict[tuple[str, str], xr.DataArray], actual: xr.Dataset) -> Section:
+    """All metrics in all layers, on the thesis' selection: Spearman's correlation, which no outlier can make."""
+    tables, best = {}, []
+    for subject in context.model.subjects:
+        mine = actual.sel(query=[subject.id], sample=[MOST])
+        table = pd.DataFrame(index=list(KINDS), columns=list(EVERYWHERE), dtype=float)
+        for (kind, layer), array in found.items():
+            table.loc[kind, layer] = association(array, mine, resamples=0)["spearman"].iloc[0]
+        tables[subject.name] = table
+        where = table.abs().stack().idxmax()
+        best.append(f"{subject.name}: the largest |ρ| is {table.loc[where]:+.3f}, {where[0]} in {where[1]}.")
+    return Section(
+        "",
+        "All metrics in all layers against actual influence",
+        tuple(best),
+        {f"Spearman, {name}": table.rename_axis("metric").reset_index() for name, table in tables.items()},
+        figures=(context.figure("metrics-by-layer", heat_table(tables)),),
+        source="The thesis shows the logits only.",
+        chapter="6 Beyond the thesis",
+    )
+
+
+def _shrunk(found: dict[tuple[str, str], xr.DataArray]) -> str:
+    said: dict[str, float] = {}
+    for (kind, layer), array in found.items():
+        if "Mahalanobis" in kind:
+            own = array.attrs["notes"].get("shrinkage", {})
+            said[layer] = max([said.get(layer, 0.0), *map(float, own.values())])
+    used = [f"{layer} {value:.2g}" for layer, value in said.items() if value > 0]
+    return f"Shrinkage of covariances that are singular or nearly so: {', '.join(used) or 'none was needed'}."
+
+
+def _with_sentence(section: Section, words: str) -> Section:
+    return replace(section, sentences=(*section.sentences, words))
+
+
+def _scatter(context: Context, number: str, title: str, array: xr.DataArray, actual: xr.Dataset) -> Section:
+    panels, sentences = [], []
+    for subject in context.model.subjects:
+        ids = actual["removed"].values[actual["chosen"].sel(sample=MOST, query=subject.id).values]
+        row = association(array, actual.sel(query=[subject.id], sample=[MOST])).iloc[0]
+        words = f"r = {row['pearson']:+.3f} [{row['pearson_low']:+.3f}, {row['pearson_high']:+.3f}]"
+        effect = truth.actual_of(actual, array, subject.id, ids)
+        panels.append(Versus(array.sel(query=subject.id, train=ids), effect, subject.name, words))
+        sentences.append(f"{subject.name}: n = {row['n']}, {words}, Spearman {row['spearman']:+.3f}.")
+    name = number.lower().replace(" ", "-").replace(".", "-")
+    source = {
+        "Figure 5.6": "Little correlation for either image (0.032, 0.095).",
+        "Figure 5.11": "Little correlation for the incorrectly classified 6; the class 6 lies close to the correctly "
+        "classified 6 and has positive influence (-0.110, 0.201).",
+        "Figure 5.17": "Clear separation of classes; little correlation for the incorrectly classified 6, a high "
+        "centroid relationship goes with high influence for the correctly classified one (-0.116, 0.251).",
+    }[number]
+    figure = context.figure(name, against(panels))
+    return Section(number, title, tuple(sentences), figures=(figure,), source=source, chapter="5 Results")
+
+
+def _figure_5_7(context: Context, found: dict[tuple[str, str], xr.DataArray]) -> Section:
+    """Pixel similarity against embedding similarity over all training images: n is large, so no interval is needed."""
+    pixels, logits = found["cosine similarity", INPUT], found["cosine similarity", "logits"]
+    panels, sentences = [], []
+    for subject in context.model.subjects:
+        x, y = logits.sel(query=subject.id), pixels.sel(query=subject.id)
+        words = f"r = {pearson(x.values, y.values):+.3f}"
+        panels.append(Versus(x, y, subject.name, words))
+        sentences.append(
+            f"{subject.name}: n = {x.sizes['train']}, {words}, Spearman {spearman(x.values, y.values):+.3f}."
+        )
+    return Section(
+        "Figure 5.7",
+        "Similarity of pixels against similarity in the embedding",
+        tuple(sentences),
+        figures=(context.figure("figure-5-7", against(panels)),),
+        source="Little correlation, but the embedding groups images of the same label.",
+        chapter="5 Results",
+    )
+
+
+def _about_subject(context: Context, subject: Subject, array: xr.DataArray) -> list[Section]:
+    """Fig. 5.9/5.10: images of low |cosine| and of the largest cosine; Fig. 5.12/5.13: the cosine by class."""
+    row = array.sel(query=subject.id)
+    low, high = np.argsort(np.abs(row.values), kind="stable")[:16], np.argsort(-row.values, kind="stable")[:16]
+    panels = [
+        Panel("low |cosine similarity|", [_picture(context.model, row, int(i)) for i in low]),
+        Panel("largest cosine similarity", [_picture(context.model, row, int(i)) for i in high]),
+    ]
+    near = row["train_label"].values[high]
+    prediction = int(row["query_prediction"])
+    same = int((near == prediction).sum())
+    first = {0: "Figure 5.9", 1: "Figure 5.10"}.get(-1 if subject.column is None else subject.column, "")
+    second = {0: "Figure 5.12", 1: "Figure 5.13"}.get(-1 if subject.column is None else subject.column, "")
+    by_class = row.groupby("train_label").median()
+    order = by_class.sortby(by_class, ascending=False)
+    words = ", ".join(f"{int(c)} ({float(v):+.2f})" for c, v in zip(order["train_label"], order, strict=True))
+    return [
+        Section(
+            first,
+            f"Images far from and near to the {subject.name} in the logits",
+            (f"Of the 16 nearest images {same} are labelled {prediction}, the class that the model predicts for it.",),
+            figures=(context.figure(f"near-and-far-{subject.id}", picture_grid(panels)),),
+            source="Many images close to the test image belong to the class that is predicted for it.",
+            chapter="5 Results",
+        ),
+        Section(
+            second,
+            f"Cosine similarity to the {subject.name} in the logits, by class",
+            (f"Medians by class, from the nearest: {words}.",),
+            figures=(context.figure(f"cosine-by-class-{subject.id}", influence_by_class(array, subject.id)),),
+            source="Some classes can be told from others by cosine similarity, others overlap.",
+            chapter="5 Results",
+        ),
+    ]
+
+
+def _picture(model: MnistModel, row: xr.DataArray, position: int) -> tuple[Any, str]:
+    one = row.isel(train=position)
+    return shown(model.train, one["train"].item()).value, f"{int(one['train_label'])}: {float(one):+.2f}"

@@ -1,0 +1,103 @@
+"""A stage of the study: its sections and facts, kept in the run folder with the seconds that they took."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from whence import files
+from whence.execution import RunFolder
+from whence.plots.saving import save_figure
+from whence.studies.mnist import model as models
+from whence.studies.mnist.model import MnistModel
+from whence.studies.section import Section
+from whence.studies.study import Progress, Settings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FOLDER = "stages"
+
+
+@dataclass
+class Context:
+    """What stages share: the run folder, the settings, the model (trained when first asked for)."""
+
+    run: RunFolder
+    settings: Settings
+    progress: Progress
+    _model: MnistModel | None = None
+
+    @property
+    def model(self) -> MnistModel:
+        if self._model is None:
+            self._model = models.prepare(self.run, self.settings, self.progress)
+        return self._model
+
+    def figure(self, name: str, figure: Figure) -> str:
+        """Save a figure as PNG and SVG; its path in the run folder."""
+        path = save_figure(figure, Path(self.run.folder) / "figures", name)
+        return str(path.relative_to(self.run.folder))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage found: sections in any order, facts by name."""
+
+    sections: list[Section] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of the study's table. ``work`` reads from the run folder what earlier stages left, or makes it."""
+
+    name: str
+    work: Callable[[Context], Outcome]
+
+
+def finished(run: RunFolder, name: str, settings: Settings) -> tuple[Outcome, float] | None:
+    """What the stage left behind and its seconds, if it is done at this effort."""
+    path = _path(run, name)
+    if not path.exists():
+        return None
+    record = files.read_json(path)
+    if record["effort"] != settings.effort:
+        return None
+    sections = [Section.from_record(part) for part in record["sections"]]
+    return Outcome(sections, dict(record["facts"])), float(record["seconds"])
+
+
+def carry_out(stage: Stage, context: Context) -> tuple[Outcome, float]:
+    """Run the stage and keep its outcome. Seconds of a killed start are not in the sum; its finished pieces are."""
+    began = time.monotonic()
+    outcome = stage.work(context)
+    seconds = time.monotonic() - began
+    record = {
+        "sections": [section.record for section in outcome.sections],
+        "facts": plain(outcome.facts),
+        "seconds": seconds,
+        "effort": context.settings.effort,
+    }
+    _path(context.run, stage.name).parent.mkdir(exist_ok=True)
+    files.write_json(_path(context.run, stage.name), record)
+    return outcome, seconds
+
+
+def plain(value: Any) -> Any:
+    """A fact as JSON can hold it: what is no finite number becomes null."""
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _path(run: RunFolder, name: str) -> Path:
+    return Path(run.folder) / FOLDER / f"{name}.json"
