@@ -37,6 +37,7 @@ OPERATORS = [
     pytest.param(lambda o: wh.Hessian(o).damped(0.3), id="damped"),
     pytest.param(lambda o: 2.5 * wh.GaussNewton(o) + Diagonal(-o.decay), id="scaled-sum"),
 ]
+WITHOUT_CLASSES = ("ridge", "poisson", "dict")
 OperatorOf = Callable[[Objective], AbstractOperator]
 
 
@@ -63,11 +64,11 @@ class Method:
     classes: bool = False
     one_input: bool = False
 
+    def takes(self, name: str) -> bool:
+        """Whether the method can answer for this problem."""
+        return not (self.classes and name in WITHOUT_CLASSES) and not (self.one_input and name == "dict")
+
     def fit(self, problem: Any, **options: Any) -> Explainer:
-        if self.classes and not isinstance(problem.task, wh.Classification):
-            pytest.skip("the method needs classes")
-        if self.one_input and isinstance(problem.train.take(slice(0, 1)).inputs, dict):
-            pytest.skip("the method needs inputs that are a single tensor")
         return self.attributor.fit(problem.task, problem.train, **options)
 
 
@@ -141,6 +142,16 @@ EMBEDDED = [
     ),
 ]
 ATTRIBUTORS = [*INFLUENCE, *SAMPLED, *CORRECTED, *BASELINES, *EMBEDDED]
+
+
+def on(*names: str) -> list[Any]:
+    """All rows of ATTRIBUTORS with each of these problems that they can take."""
+    return [
+        pytest.param(row.values[0], name, id=f"{row.id}-{name}")
+        for row in ATTRIBUTORS
+        for name in names
+        if row.values[0].takes(name)
+    ]
 
 
 def where(claim: Callable[[Method], bool]) -> list[Any]:

@@ -17,8 +17,7 @@ from whence.files import FileError
 OTHER = {"damping": 0.2, "seed": 5}
 
 
-@pytest.mark.parametrize("name", ["mlp", "dict"])
-@pytest.mark.parametrize("method", cases.ATTRIBUTORS)
+@pytest.mark.parametrize(("method", "name"), cases.on("mlp", "dict"))
 def test_loaded_work_gives_the_same_scores(method: cases.Method, name: str, tmp_path: Path) -> None:
     p = problem(name)
     explainer = method.fit(p)

@@ -66,11 +66,11 @@ PLANS: Final[dict[Effort, Plan]] = {
 }
 TINY: Final = Plan(
     images=200,
-    recipe=Adam(300, batch_size=100, learning_rate=1e-2, schedule="one-cycle"),
-    sides=8,
-    random=12,
+    recipe=Adam(600, batch_size=100, learning_rate=1e-2, schedule="one-cycle"),
+    sides=3,
+    random=6,
     others=6,
-    lissa=50,
+    lissa=20,
     continued=(2, 3, 10, 2),
     scratch=1,
     hundred=(30, 200, 20, 6),
