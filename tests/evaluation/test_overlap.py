@@ -95,3 +95,22 @@ def test_groups_refuse_other_ids_and_small_groups() -> None:
         compare_groups(values, mask)
     with pytest.raises(ResultError, match="different ids"):
         compare_groups(values, mask.assign_coords(train=np.arange(5)))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_ratio_to_nothing_is_not_a_number() -> None:
+    values = labelled(np.r_[np.zeros(15), np.arange(1.0, 6.0)], np.zeros(20, int))
+    mask = xr.DataArray(np.arange(20) >= 14, dims=("train",), coords={"train": values["train"].values})
+    found = compare_groups(values, mask)
+    assert (found["median_marked"], found["median_rest"]) == (2.5, 0.0)
+    assert np.isnan([found["ratio"], found["ratio_low"], found["ratio_high"]]).all()
+    assert found["auc"] > 0.9
+
+
+def test_groups_refuse_values_that_are_not_finite() -> None:
+    values = labelled(np.array([1.0, np.nan, 2.0, 3.0, 4.0]), np.zeros(5, int))
+    mask = xr.DataArray(np.arange(5) < 2, dims=("train",), coords={"train": values["train"].values})
+    with pytest.raises(ValueError, match="1 values are not finite"):
+        compare_groups(values, mask)
+    with pytest.raises(ValueError, match="resamples"):
+        compare_groups(values.fillna(0.0), mask, resamples=0)

@@ -85,7 +85,10 @@ def compare_groups(values: xr.DataArray, mask: xr.DataArray, resamples: int = 20
     """The marked examples' values beside the rest's: sizes, medians, their ratio with a bootstrap interval, AUC and p.
 
     ``auc``: the chance that a marked example has the larger value (Mann and Whitney 1947), with its two-sided p-value.
-    Aligned by id; raises ResultError if the ids differ, ValueError if a group has fewer than two members.
+    A ratio to a median of 0 is NaN; its interval is NaN too if the rest's median is 0 in any resample.
+
+    Aligned by id; raises ResultError if the ids differ, ValueError if a group has fewer than two members, a value is
+    not finite or there are no resamples.
     """
     if set(values["train"].values.tolist()) != set(mask["train"].values.tolist()):
         raise results.ResultError("values and mask hold different ids; select the ids that both have")
@@ -94,16 +97,21 @@ def compare_groups(values: xr.DataArray, mask: xr.DataArray, resamples: int = 20
     far, rest = numbers[marked], numbers[~marked]
     if min(len(far), len(rest)) < 2:
         raise ValueError(f"groups of {len(far)} and {len(rest)}: each needs two members or more")
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{int((~np.isfinite(numbers)).sum())} values are not finite; leave those examples out first")
+    if resamples < 1:
+        raise ValueError(f"resamples must be at least 1, for example 2000, not {resamples}")
     test = stats.mannwhitneyu(far, rest)
     generator = np.random.default_rng(seed)
     drawn = [np.median(generator.choice(group, (resamples, len(group))), axis=1) for group in (far, rest)]
-    low, high = np.quantile(drawn[0] / drawn[1], [0.025, 0.975])
+    low, high = np.quantile(drawn[0] / drawn[1], [0.025, 0.975]) if drawn[1].all() else (np.nan, np.nan)
+    middles = float(np.median(far)), float(np.median(rest))
     return {
         "marked": len(far),
         "rest": len(rest),
-        "median_marked": float(np.median(far)),
-        "median_rest": float(np.median(rest)),
-        "ratio": float(np.median(far) / np.median(rest)),
+        "median_marked": middles[0],
+        "median_rest": middles[1],
+        "ratio": middles[0] / middles[1] if middles[1] else np.nan,
         "ratio_low": float(low),
         "ratio_high": float(high),
         "auc": float(test.statistic / (len(far) * len(rest))),

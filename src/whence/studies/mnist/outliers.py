@@ -27,8 +27,8 @@ def work(context: Context) -> Outcome:
     predicted = influence.scores(run, model, influence.CG, progress)
     actual, _ = truth.proximal(run, model, progress)
     distance = metrics.scores(run, model, FARTHEST, LAYER, progress).isel(query=0, drop=True)
-    rows = [_groups(context, distance, predicted, actual, subject)[1] for subject in model.subjects]
-    panels = [_groups(context, distance, predicted, actual, subject)[0] for subject in model.subjects]
+    found = [_groups(distance, predicted, actual, subject) for subject in model.subjects]
+    panels, rows = [panel for panel, _ in found], [row for _, rows in found for row in rows]
     shared = pd.DataFrame([_overlap(context, layer, predicted, s) for layer in LAYERS for s in model.subjects])
     section = Section(
         "Figure 5.16",
@@ -44,18 +44,31 @@ def work(context: Context) -> Outcome:
 
 
 def _groups(
-    context: Context, distance: xr.DataArray, predicted: xr.DataArray, actual: xr.Dataset, subject: Subject
-) -> tuple[FarAndNear, dict[str, Any]]:
-    """Among the refitted images of the thesis' selection: those far from their centroid against the rest."""
+    distance: xr.DataArray, predicted: xr.DataArray, actual: xr.Dataset, subject: Subject
+) -> tuple[FarAndNear, list[dict[str, Any]]]:
+    """Those far from their centroid against the rest: actual influence on the thesis' selection, predicted on all."""
+    everywhere = predicted.sel(query=subject.id)
     ids = actual["removed"].values[actual["chosen"].sel(sample=MOST, query=subject.id).values]
     effect = truth.actual_of(actual, predicted, subject.id, ids)
-    far = farthest(distance).sel(train=ids)
-    sized = effect.copy(data=np.abs(effect.values))
-    return FarAndNear(effect, far, subject.name), {"image": subject.name, **compare_groups(sized, far)}
+    far = farthest(distance)
+    rows, panel = [], FarAndNear(everywhere, far, subject.name)
+    for name, values in (("predicted, all images", everywhere), ("actual, most influential images", effect)):
+        marked = far.sel(train=values["train"].values)
+        if min(int(marked.sum()), int((~marked).sum())) < 2:
+            continue
+        sized = values.copy(data=np.abs(values.values))
+        rows.append({"image": subject.name, "influence": name, **compare_groups(sized, marked)})
+        panel = FarAndNear(values, marked, subject.name)
+    return panel, rows
 
 
 def _in_words(row: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{value}" for name, value in row.items())
+    return (
+        f"{row['image']}, {row['influence']}: median size {row['median_marked']:.2g} of the {row['marked']} farthest, "
+        f"{row['median_rest']:.2g} of the other {row['rest']}, ratio {row['ratio']:.2f} [{row['ratio_low']:.2f}, "
+        f"{row['ratio_high']:.2f}]; a far image has the larger influence with probability {row['auc']:.2f} "
+        f"(p = {row['p']:.1g})."
+    )
 
 
 def _overlap(context: Context, layer: str, predicted: xr.DataArray, subject: Subject) -> dict[str, Any]:

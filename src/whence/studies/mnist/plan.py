@@ -49,10 +49,10 @@ QUICK: Final = Plan(
     sides=250,
     random=250,
     others=40,
-    lissa=4000,
-    continued=(10, 20, 200, 2),
+    lissa=1000,
+    continued=(8, 12, 150, 2),
     scratch=1,
-    hundred=(100, 20_000, 1200, 30),
+    hundred=(100, 10_000, 600, 24),
     converged=(0, 0),
 )
 PLANS: Final[dict[Effort, Plan]] = {

@@ -76,16 +76,17 @@ def carry_out(stage: Stage, context: Context) -> tuple[Outcome, float]:
     """Run the stage and keep its outcome. Seconds of a killed start are not in the sum; its finished pieces are."""
     began = time.monotonic()
     outcome = stage.work(context)
+    facts = plain(outcome.facts)
     seconds = time.monotonic() - began
     record = {
         "sections": [section.record for section in outcome.sections],
-        "facts": plain(outcome.facts),
+        "facts": facts,
         "seconds": seconds,
         "effort": context.settings.effort,
     }
     _path(context.run, stage.name).parent.mkdir(exist_ok=True)
     files.write_json(_path(context.run, stage.name), record)
-    return outcome, seconds
+    return Outcome(outcome.sections, facts), seconds
 
 
 def plain(value: Any) -> Any:

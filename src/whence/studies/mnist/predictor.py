@@ -1,0 +1,164 @@
+"""Stage ``predictor``: influence from features of one forward pass; the thesis' network (Table 4.3, Fig. 5.18) beside.
+
+Trees learn the actual influence of some queries and are judged on other queries, which they have never seen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from whence.embedding.activations import activations
+from whence.evaluation.choosing import MOST
+from whence.evaluation.statistics import pearson, spearman
+from whence.examples import Examples
+from whence.plots import against, ranked_bars, training_curves
+from whence.plots.against import Versus
+from whence.predictor.features import PRECONDITIONED, pair_features
+from whence.predictor.held_out import OTHER, OWN, held_out, summary
+from whence.predictor.thesis_network import Fitted, ThesisNetwork, split, thesis_inputs
+from whence.studies.mnist import influence, truth
+from whence.studies.mnist.stage import Context, Outcome
+from whence.studies.section import Section
+
+LAYERS = ("h3_a", "h3_c", "h3_d", "logits")
+NETWORKS = {
+    "thesis' network": ThesisNetwork(),
+    "thesis' network, scaled targets, Glorot": ThesisNetwork(scale=True, initial="glorot"),
+}
+OF_QUERIES = 12
+"""The thesis' networks, one a query, are trained for this many queries."""
+FOLDS = 5
+
+
+def work(context: Context) -> Outcome:
+    run, model, progress = context.run, context.model, context.progress
+    _, whole = truth.proximal(run, model, progress)
+    removed = model.train.select(whole["removed"].values)
+    effects = whole["effect"].mean("seed").transpose("query", "removed").values
+    ids = whole["query"].values
+    progress.say(f"features of {len(ids)} x {len(removed)} pairs")
+    queries = model.queries.select(ids)
+    features = pair_features(model.task, queries, removed, LAYERS, model.train)
+    progress.say("trees, judged on queries that they have not seen")
+    folds = min(FOLDS, len(ids) // 2)
+    table = held_out(features, effects, ids, folds=folds, seed=context.settings.seed)
+    inputs = _inputs(context, removed)
+    few = slice(0, min(OF_QUERIES, len(ids)))
+    progress.say("the thesis' network, one a query")
+    networks = held_out(
+        features.of(np.arange(len(ids))[few]),
+        effects[few],
+        ids[few],
+        folds=2,
+        boosted={},
+        baselines=(),
+        networks=NETWORKS,
+        inputs=inputs,
+    )
+    found = summary(pd.concat([table, networks], ignore_index=True))
+    sections = [
+        _table_4_3(),
+        _figure_5_18(context, inputs, whole, effects),
+        _better(context, found, len(features.names)),
+    ]
+    return Outcome(sections, {"predictors": found.to_dict("records"), "predictors_by_query": table.to_dict("records")})
+
+
+def _inputs(context: Context, removed: Examples) -> Any:
+    logits = activations(context.model.module, "logits", removed)["logits"].numpy()
+    return thesis_inputs(logits, removed.targets().numpy())
+
+
+def _table_4_3() -> Section:
+    network = ThesisNetwork()
+    rows = [
+        ("layers", network.layers, 5),
+        ("nodes a layer", network.nodes, 100),
+        ("activation", "ReLU", "ReLU"),
+        ("kernel initialiser", network.initial, "uniform"),
+        ("loss", "mean absolute error", "mean absolute error"),
+        ("optimizer", "Adam", "Adam"),
+        ("L2 regularisation", network.l2, 0.0001),
+        ("epochs", network.epochs, 250),
+        ("batch size", network.batch, 25),
+        ("learning rate", network.learning_rate, 0.001),
+    ]
+    table = pd.DataFrame(rows, columns=["parameter", "ours", "thesis"])
+    table["same"] = table["ours"] == table["thesis"]
+    words = f"{int(table['same'].sum())} of {len(table)} as in the thesis."
+    shown = table.astype({"ours": str, "thesis": str})
+    return Section("Table 4.3", "The network that predicts influence", (words,), {"network": shown}, chapter="4 Method")
+
+
+def _figure_5_18(context: Context, inputs: Any, whole: xr.Dataset, effects: Any) -> Section:
+    """The thesis' experiment: learn part of the most influential images' influence on one query, look at the rest."""
+    model = context.model
+    subject = model.subjects[0]
+    truth_of_subject, _ = truth.proximal(context.run, model, context.progress)
+    mine = np.flatnonzero(truth_of_subject["chosen"].sel(sample=MOST, query=subject.id).values)
+    y = effects[whole["query"].values.tolist().index(subject.id)][mine]
+    fit, rest = split(len(mine), seed=context.settings.seed)
+    network = ThesisNetwork(seed=context.settings.seed)
+    fitted: Fitted = network.fit(inputs[mine][fit], y[fit], (inputs[mine][rest], y[rest]))
+    like = influence.scores(context.run, model, influence.CG, context.progress)
+    panels, words = [], []
+    for name, part in (("images it was trained on", fit), ("images held out", rest)):
+        ids = whole["removed"].values[mine[part]]
+        actual = truth.actual_of(whole, like, subject.id, ids)
+        predicted = actual.copy(data=fitted.predict(inputs[mine][part]))
+        predicted.attrs["quantity"] = f"predicted {whole.attrs['quantity']}"
+        r, rho = (statistic(predicted.values, actual.values) for statistic in (pearson, spearman))
+        panels.append(Versus(actual, predicted, name, f"r = {r:+.3f}"))
+        words.append(f"{name.capitalize()}: n = {len(part)}, r = {r:+.3f}, Spearman {rho:+.3f}.")
+    curves = {
+        "trained on": (np.arange(len(fitted.train_error)), fitted.train_error),
+        "held out": (np.arange(len(fitted.held_out_error)), fitted.held_out_error),
+    }
+    best = int(np.argmin(fitted.held_out_error))
+    words.append(
+        f"The held-out error is least after {best} epochs ({fitted.held_out_error[best]:.2g}) and ends at "
+        f"{fitted.held_out_error[-1]:.2g}, the training error at {fitted.train_error[-1]:.2g} (mean absolute, nats)."
+    )
+    curve = training_curves(curves, axis_labels=("epoch", "mean absolute error (nats)"))
+    figures = (context.figure("predictor-curves", curve), context.figure("predictor-thesis", against(panels)))
+    return Section(
+        "Figure 5.18",
+        f"The thesis' network learns the influence on the {subject.name}",
+        tuple(words),
+        {},
+        figures,
+        "It overfits after about 15 epochs; validation loss about 0.005, train loss about 0.001; most training images "
+        "are predicted rightly, the test images are not.",
+        "5 Results",
+    )
+
+
+def _better(context: Context, found: pd.DataFrame, count: int) -> Section:
+    best = found.iloc[0]
+    single = found[found["predictor"] == PRECONDITIONED].iloc[0]
+    own, other = (found[found["predictor"] == f"thesis' network, {where}"] for where in (OWN, OTHER))
+    words = [
+        f"Best: {best['predictor']}, median Spearman {best['spearman']:.3f} [{best['spearman_low']:.3f}, "
+        f"{best['spearman_high']:.3f}] over {best['queries']} queries that it has not seen, from {count} features of "
+        f"one forward pass; the best single feature is no learning at all: {PRECONDITIONED} {single['spearman']:.3f}.",
+    ]
+    for part, where in ((own, OWN), (other, OTHER)):
+        if len(part):
+            row = part.iloc[0]
+            words.append(f"The thesis' network, {where}: {row['spearman']:.3f} over {row['queries']} queries.")
+    bars = found.rename(columns={"predictor": "name", "spearman": "value"})
+    bars = bars.assign(low=bars["spearman_low"], high=bars["spearman_high"])[["name", "value", "low", "high"]]
+    figure = ranked_bars(bars, "median Spearman over queries", "Predicting influence without gradients or retraining")
+    return Section(
+        "",
+        "A predictor of influence that carries over to other queries",
+        tuple(words),
+        {"predictors, median over queries": found},
+        (context.figure("predictors", figure),),
+        "The thesis' network failed to generalise.",
+        "6 Beyond the thesis",
+    )
