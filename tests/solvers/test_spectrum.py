@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from whence.curvature.operator import Diagonal
+from whence.curvature.operator import Diagonal, Matrix
+from whence.solvers.dense import Dense
 from whence.solvers.spectrum import extremes
 
 
@@ -64,3 +65,13 @@ def test_the_start_is_drawn_from_the_seed_alone() -> None:
     assert extremes(operator, 5, seed=1) != first
     torch.manual_seed(1)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_large_factor_reports_its_extremes_by_lanczos(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(80, 80, generator=generator, dtype=torch.float64))[0]
+    matrix = basis @ torch.diag(torch.logspace(-2, 2, 80, dtype=torch.float64)) @ basis.T
+    monkeypatch.setattr("whence.solvers.dense.EIGENVALUES_UP_TO", 10)
+    state = Dense().prepare(Matrix(0.5 * (matrix + matrix.T)))
+    assert state.lambda_min == pytest.approx(1e-2, rel=1e-6)
+    assert state.lambda_max == pytest.approx(1e2, rel=1e-6)

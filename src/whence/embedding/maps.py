@@ -132,7 +132,7 @@ def tsne_together(
 def _embedded(rows: Array, seed: int, perplexity: float, iterations: int) -> tuple[Array, dict[str, Any]]:
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn needs it too
+    from threadpoolctl import threadpool_limits
 
     rows = _varied(rows)
     if rows.shape[1] < 2:

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whence.curvature.operator import AbstractOperator
+from whence.curvature.operator import AbstractOperator, Matrix
 from whence.mapping import AbstractMapper
 from whence.solvers.solver import AbstractSolver, IndefiniteError, Solution, State, indefinite
+from whence.solvers.spectrum import extremes
 
 LARGEST = 20_000
-EIGENVALUES_UP_TO = 4_000
+EIGENVALUES_UP_TO = 1_000
+LOOKING = 60
 
 
 @final
@@ -34,12 +36,10 @@ class Dense(AbstractSolver):
     def prepare(self, operator: AbstractOperator, mapper: AbstractMapper | None = None) -> State:
         matrix = dense_matrix(operator, mapper, self.largest)
         factor, failed = torch.linalg.cholesky_ex(matrix)
-        lambda_min = lambda_max = None
-        if len(matrix) <= EIGENVALUES_UP_TO or int(failed):
-            eigenvalues = torch.linalg.eigvalsh(matrix)
-            lambda_min, lambda_max = float(eigenvalues[0]), float(eigenvalues[-1])
         if int(failed):
-            _refuse(float(lambda_min or 0.0), float(lambda_max or 0.0))
+            eigenvalues = torch.linalg.eigvalsh(matrix)
+            _refuse(float(eigenvalues[0]), float(eigenvalues[-1]))
+        lambda_min, lambda_max = _extremes(matrix, factor)
         return State({"factor": factor, "matrix": matrix}, lambda_min, lambda_max)
 
     def solve(self, operator: AbstractOperator, state: State, v: Tensor) -> Solution:
@@ -51,6 +51,34 @@ class Dense(AbstractSolver):
         return Solution(
             value, np.isfinite(residual) & (residual < 1e-8), residual, 1, state.lambda_min, state.lambda_max
         )
+
+
+def _extremes(matrix: Tensor, factor: Tensor) -> tuple[float, float]:
+    """λ_min and λ_max: exact for small matrices; else by Lanczos, λ_min from the inverse, where it is the largest."""
+    if len(matrix) <= EIGENVALUES_UP_TO:
+        eigenvalues = torch.linalg.eigvalsh(matrix)
+        return float(eigenvalues[0]), float(eigenvalues[-1])
+    return 1.0 / extremes(_Inverse(factor), LOOKING).lambda_max, extremes(Matrix(matrix), LOOKING).lambda_max
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Inverse(AbstractOperator):
+    """A⁻¹ by its Cholesky factor."""
+
+    factor: Tensor
+
+    @property
+    def size(self) -> int:
+        return len(self.factor)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.factor.dtype
+
+    def matmat(self, v: Tensor) -> Tensor:
+        found: Tensor = torch.cholesky_solve(v, self.factor)
+        return found
 
 
 def _refuse(lambda_min: float, lambda_max: float) -> None:
