@@ -71,7 +71,7 @@ def test_labels_are_carried(method: Any) -> None:
 
 
 def test_a_seed_gives_the_same_map_to_the_last_bit() -> None:
-    first, again = (tsne(ROWS, seed=3, perplexity=8, iterations=300) for _ in range(2))
+    first, again = (tsne(ROWS, seed=3, perplexity=8, iterations=500) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(pca(ROWS), pca(ROWS))
 
@@ -91,16 +91,16 @@ def test_tsne_keeps_groups_together_and_says_how() -> None:
 
 
 def test_a_perplexity_too_large_is_lowered_and_recorded() -> None:
-    found = tsne(ROWS[:13], perplexity=30, iterations=250)
+    found = tsne(ROWS[:13], perplexity=30, iterations=500)
     assert found.attrs["method"] == "t-SNE, perplexity 4"
     assert (found.attrs["settings"]["perplexity"], found.attrs["settings"]["perplexity_asked"]) == (4.0, 30.0)
-    assert np.isfinite(tsne(ROWS[:3], iterations=250)).all()
+    assert np.isfinite(tsne(ROWS[:3], iterations=500)).all()
 
 
 def test_queries_take_part_in_tsne() -> None:
-    train, query = tsne_together(ROWS[:50], ROWS[50:], None, Labels(np.arange(10)), perplexity=8, iterations=300)
+    train, query = tsne_together(ROWS[:50], ROWS[50:], None, Labels(np.arange(10)), perplexity=8, iterations=500)
     assert (train.dims, query.dims) == (("train", "axis"), ("query", "axis"))
-    whole = tsne(ROWS, perplexity=8, iterations=300)
+    whole = tsne(ROWS, perplexity=8, iterations=500)
     np.testing.assert_array_equal(np.concatenate([train, query]), whole)
     assert train.attrs["settings"]["queries"] == query.attrs["settings"]["queries"] == 10
     with pytest.raises(ValueError, match="same layer"):

@@ -97,7 +97,7 @@ def tsne(
     0 to n − 1.
 
     Raises ValueError for fewer than three rows or two columns, values that are not finite, rows that are all equal, a
-    perplexity below 1 or fewer than 250 iterations.
+    perplexity below 1 or fewer than 500 iterations.
     """
     values, attrs = _embedded(_rows(embedding, labels), seed, perplexity, iterations)
     return _map(values, AXES, labels, attrs, "train")
@@ -137,9 +137,10 @@ def _embedded(rows: Array, seed: int, perplexity: float, iterations: int) -> tup
     rows = _varied(rows)
     if rows.shape[1] < 2:
         raise ValueError("an embedding of one column is no map: draw it as a histogram.")
-    if not perplexity >= 1 or not np.isfinite(perplexity) or iterations < 250:
+    if not perplexity >= 1 or not np.isfinite(perplexity) or iterations < 500:
         raise ValueError(
-            f"perplexity {perplexity} must be 1 or more (30 is usual), iterations {iterations} 250 or more."
+            f"perplexity {perplexity} must be 1 or more (30 is usual), iterations {iterations} 500 or more: "
+            "the first 250 exaggerate."
         )
     used = max(1.0, min(float(perplexity), (len(rows) - 1) / 3))
     seen = min(BEFORE, *rows.shape)

@@ -20,19 +20,14 @@ def report(
 ) -> None:
     """Write the report of a run folder as one HTML file, figures included, that needs no network and no script."""
     from whence import files, tables
+    from whence.cli import finished
     from whence.document import document
     from whence.document.provenance import in_bytes
-    from whence.execution.store import RunFolder
-    from whence.studies.study import Report
 
-    run = RunFolder.read(folder)
-    if not (folder / "report.json").exists():
-        raise CommandError(
-            f"{folder} has no report yet, its {run.about['kind']} is not finished; give its command again"
-        )
+    run, found = finished.read(folder)
     place = output or folder / "report.html"
     _check(place)
-    files.write_text(place, document(Report.load(folder), run.about, folder))
+    files.write_text(place, document(found, run.about, folder))
     print(f"{tables.printable(str(place))}  {in_bytes(place.stat().st_size)}")
 
 

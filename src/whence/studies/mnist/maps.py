@@ -55,7 +55,8 @@ def work(context: Context) -> Outcome:
 
 
 def _about(train: Labels) -> pd.DataFrame:
-    columns = {"id": train.ids, "label": train.label, "prediction": train.prediction, "loss": train.loss}
+    # TensorBoard labels points by the first column
+    columns = {"label": train.label, "id": train.ids, "prediction": train.prediction, "loss": train.loss}
     return pd.DataFrame(columns)
 
 

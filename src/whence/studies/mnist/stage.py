@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ def carry_out(stage: Stage, context: Context) -> tuple[Outcome, float]:
     """Run the stage and keep its outcome. Seconds of a killed start are not in the sum; its finished pieces are."""
     began = time.monotonic()
     outcome = stage.work(context)
-    facts = plain(outcome.facts)
+    facts = plain(outcome.facts) | {f"peak_gigabytes_{stage.name}": peaks()}
     seconds = time.monotonic() - began
     record = {
         "sections": [section.record for section in outcome.sections],
@@ -87,6 +88,17 @@ def carry_out(stage: Stage, context: Context) -> tuple[Outcome, float]:
     _path(context.run, stage.name).parent.mkdir(exist_ok=True)
     files.write_json(_path(context.run, stage.name), record)
     return Outcome(outcome.sections, facts), seconds
+
+
+def peaks() -> dict[str, float]:
+    """The largest memory that this process, and any one of its workers that has ended, has held so far, in GB."""
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return {}
+    unit = 1e9 if sys.platform == "darwin" else 1e6  # of ru_maxrss: bytes there, kilobytes elsewhere
+    who = {"process": resource.RUSAGE_SELF, "largest worker": resource.RUSAGE_CHILDREN}
+    return {name: round(resource.getrusage(which).ru_maxrss / unit, 2) for name, which in who.items()}
 
 
 def plain(value: Any) -> Any:
