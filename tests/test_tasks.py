@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import hessian
 
+import whence as wh
 from whence.batch import Batch
 from whence.gradients.functional import loss_of
 from whence.task import AbstractTask
@@ -277,3 +278,14 @@ def test_a_custom_loss_that_is_a_mean_is_refused() -> None:
     with pytest.raises(ValueError, match="reduction='none'"):
         task.check(output_of(task, THREE), THREE)
     CustomTask(linear(), huber).check(output_of(task, THREE), THREE)
+
+
+@pytest.mark.parametrize("curvature", ["hessian", "gauss-newton"])
+def test_parameters_that_are_not_studied_leave_no_graph(curvature: str) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 3)).double().eval()
+    x, y = torch.randn(20, 4, dtype=torch.float64), torch.arange(20) % 3
+    task = wh.Classification(net, weight_decay=0.1, only=["0"])
+    scores = wh.InfluenceFunction(wh.Dense(), 5.0, curvature).fit(task, (x, y)).attribute((x[:2], y[:2]))
+    assert bool(np.isfinite(scores).all())
+    assert all(parameter.requires_grad for parameter in net.parameters())

@@ -81,7 +81,8 @@ class AbstractTask(ABC):
     def frozen(self, dtype: torch.dtype | None = None) -> Self:
         """The same task over a copy of the module, so that later training cannot change what was fitted."""
         twin = copy.copy(self)
-        twin.module = copy.deepcopy(self.module)
+        # parameters that are not studied would else leave a graph on every output
+        twin.module = copy.deepcopy(self.module).requires_grad_(False)
         if dtype is not None:
             twin.module = twin.module.to(dtype)
         return twin

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from whence import files
-from whence.embedding import projector
+from whence.embedding import sprite
 from whence.embedding.projector import export_projector
 
 RNG = np.random.default_rng(0)
@@ -135,7 +135,7 @@ def test_numbers_become_grey_from_their_smallest_to_their_largest(tmp_path: Path
 
 
 def test_pictures_that_do_not_fit_are_made_smaller_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projector, "LARGEST", 20)
+    monkeypatch.setattr(sprite, "LARGEST", 20)
     flat = np.arange(COUNT, dtype=np.uint8)[:, None, None] * np.ones((6, 6), np.uint8)
     with pytest.warns(UserWarning, match="made smaller, 5 pixels"):
         found = export_projector(tmp_path, EMBEDDINGS, METADATA, flat)
@@ -144,7 +144,7 @@ def test_pictures_that_do_not_fit_are_made_smaller_or_refused(tmp_path: Path, mo
     assert sheet.shape == (20, 20)
     assert (sheet[5:10, 10:15] == 6).all()
     assert parsed(tmp_path)[0]["sprite"]["single_image_dim"] == [5, 5]
-    monkeypatch.setattr(projector, "LARGEST", 12)
+    monkeypatch.setattr(sprite, "LARGEST", 12)
     with pytest.raises(ValueError, match="export fewer examples"):
         export_projector(tmp_path, EMBEDDINGS, METADATA, flat)
 

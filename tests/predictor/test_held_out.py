@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from whence.evaluation.bootstrap import Bootstrap
@@ -83,6 +84,25 @@ def test_table_and_summary() -> None:
     assert short.loc["trees", "queries"] == 7
     assert short.loc["trees", "spearman"] == pytest.approx(trees["spearman"].median())
     assert short.loc["trees", "spearman_low"] <= short.loc["trees", "spearman"] <= short.loc["trees", "spearman_high"]
+
+
+def test_undefined_queries_never_make_a_predictor_the_best() -> None:
+    rows = [("patchy", 1, 0.99), ("patchy", 2, np.nan), ("good", 1, 0.5), ("good", 2, 0.7), ("poor", 1, 0.1)]
+    rows += [("poor", 2, 0.2), ("constant", 1, np.nan), ("constant", 2, np.nan)]
+    table = pd.DataFrame([{"predictor": p, "query": q, "n": 9, "spearman": s, "pearson": s} for p, q, s in rows])
+    short = summary(table, FEW)
+    assert list(short["predictor"]) == ["good", "poor", "patchy", "constant"]
+    assert list(short["undefined"]) == [0, 0, 1, 2]
+    assert list(summary(table[table["predictor"].isin(["patchy", "constant"])], FEW)["undefined"]) == [1, 2]
+
+
+def test_constant_feature_is_undefined_and_last() -> None:
+    features, effects, ids = problem()
+    features.values[1:, :, 0] = 0
+    table = held_out(features, effects, ids, folds=4, boosted={"trees": FAST}, bootstrap=FEW)
+    short = summary(table, FEW).set_index("predictor")
+    assert list(short.index) == ["trees", "preconditioned kernel"]
+    assert short.loc["preconditioned kernel", "undefined"] == 7
 
 
 def test_network_never_sees_the_other_query() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,14 +19,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from whence import files
+from whence.embedding import sprite
 from whence.tables import FORMULA, numeric, printable
 
 CONFIG = "projector_config.pbtxt"
 METADATA = "metadata.tsv"
 SPRITE = "sprite.png"
-# The largest texture that browsers can be relied on to hold, and TensorBoard's own limit.
-LARGEST = 8192
-SMALLEST_PICTURE = 4
 # Names that stand for something else: our own file's, and devices on Windows.
 TAKEN = re.compile(r"(metadata|con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
@@ -70,12 +67,12 @@ def export_projector(
     folder, named = Path(folder), _names(embeddings)
     tables = {layer: _table(layer, rows, len(metadata)) for layer, rows in embeddings.items()}
     words = _metadata(metadata)
-    sheet, side, shrunk = (None, 0, False) if pictures is None else _sprite(_bytes(pictures, len(metadata)))
+    sheet, side, shrunk = (None, 0, False) if pictures is None else sprite.sheet_of(pictures, len(metadata))
     for layer, rows in tables.items():
         files.write(folder / f"{named[layer]}.tsv", partial(_write_table, rows=rows))
     files.write_text(folder / METADATA, words)
     if sheet is not None:
-        _write_picture(folder / SPRITE, sheet)
+        sprite.write_sheet(folder / SPRITE, sheet)
     # Last, so that what it names is there.
     shapes = {named[layer]: rows.shape for layer, rows in tables.items()}
     files.write_text(folder / CONFIG, _config(shapes, side))
@@ -137,67 +134,12 @@ def _word(value: Any, is_text: bool = True) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text or "-"
 
 
-def _bytes(pictures: Any, count: int) -> npt.NDArray[np.uint8]:
-    """Pictures [n, side, side] or [n, side, side, 3] in bytes, padded to squares with black."""
-    values = np.asarray(pictures)
-    if values.ndim not in (3, 4) or (values.ndim == 4 and values.shape[3] != 3) or 0 in values.shape:
-        raise ValueError(f"pictures have shape {values.shape}: give [n, height, width] or [n, height, width, 3].")
-    if len(values) != count:
-        raise ValueError(f"{len(values)} pictures for {count} rows of metadata: give one picture a row.")
-    if values.dtype != np.uint8:
-        values = values.astype(np.float64)
-        low, high = values.min(), values.max()
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise ValueError("a picture holds values that are not finite: replace them, by 0 for example.")
-        values = np.rint((values - low) * (255 / (high - low if high > low else 1.0))).astype(np.uint8)
-    height, width = values.shape[1:3]
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    around = [(0, 0), (top, side - height - top), (left, side - width - left), (0, 0)][: values.ndim]
-    return np.pad(values, around)
-
-
-def _sprite(pictures: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], int, bool]:
-    """The sheet, the side of a picture in it, and whether pictures were made smaller."""
-    across, own = math.isqrt(len(pictures) - 1) + 1, pictures.shape[1]
-    side = min(own, LARGEST // across)
-    if side < min(own, SMALLEST_PICTURE):
-        raise ValueError(
-            f"{len(pictures)} pictures do not fit a sheet of {LARGEST} pixels at {SMALLEST_PICTURE} pixels each: "
-            "export fewer examples, or none of the pictures."
-        )
-    if side < own:
-        warnings.warn(
-            f"{len(pictures)} pictures of {own} pixels do not fit a sheet of {LARGEST}: made smaller, {side} pixels.",
-            stacklevel=3,
-        )
-    sheet = np.zeros((across * side, across * side, *pictures.shape[3:]), dtype=np.uint8)
-    for number, picture in enumerate(pictures):
-        row, column = divmod(number, across)
-        sheet[row * side : (row + 1) * side, column * side : (column + 1) * side] = _resized(picture, side)
-    return sheet, side, side < own
-
-
-def _resized(picture: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
-    from PIL import Image
-
-    if len(picture) == side:
-        return picture
-    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BOX))
-
-
-def _write_picture(path: Path, sheet: npt.NDArray[np.uint8]) -> None:
-    from PIL import Image
-
-    files.write(path, lambda file: Image.fromarray(sheet).save(file, format="PNG"))
-
-
 def _config(shapes: Mapping[str, tuple[int, ...]], side: int) -> str:
     """Protocol buffers' text format; the names hold no character that would need an escape."""
-    sprite = f'  sprite {{\n    image_path: "{SPRITE}"\n' + 2 * f"    single_image_dim: {side}\n" + "  }\n"
+    picture = f'  sprite {{\n    image_path: "{SPRITE}"\n' + 2 * f"    single_image_dim: {side}\n" + "  }\n"
     return "".join(
         f'embeddings {{\n  tensor_name: "{name}"\n'
         + "".join(f"  tensor_shape: {size}\n" for size in shape)
-        + f'  tensor_path: "{name}.tsv"\n  metadata_path: "{METADATA}"\n{sprite if side else ""}}}\n'
+        + f'  tensor_path: "{name}.tsv"\n  metadata_path: "{METADATA}"\n{picture if side else ""}}}\n'
         for name, shape in shapes.items()
     )

@@ -67,6 +67,23 @@ class Features:
         return replace(self, values=self.values[queries])
 
 
+def joined(first: Features, second: Features) -> Features:
+    """Two tiers side by side: the features of ``first``, then those of ``second``, of the same pairs in the same order.
+
+    Raises ValueError for other numbers of queries or training examples, or a name that both have.
+    """
+    if first.values.shape[:2] != second.values.shape[:2]:
+        raise ValueError(
+            f"features of {first.values.shape[:2]} and of {second.values.shape[:2]} pairs [query, train]: "
+            "make both from the same queries and training examples."
+        )
+    both = sorted(set(first.names) & set(second.names))
+    if both:
+        raise ValueError(f"both tiers have the features {both}: join tiers that differ in every name.")
+    values = np.concatenate([first.values, second.values], 2)
+    return Features(values, first.names + second.names, first.relative + second.relative)
+
+
 def pair_features(
     task: AbstractTask,
     queries: Examples,

@@ -15,13 +15,14 @@ import pandas as pd
 
 from whence.evaluation import statistics
 from whence.evaluation.bootstrap import Bootstrap
+from whence.predictor.blocks import LAYERWISE
 from whence.predictor.boosted import Boosted
 from whence.predictor.features import COSINE, KERNEL, LOSS, PRECONDITIONED, Features
 from whence.predictor.thesis_network import ThesisNetwork, split
 
 Array = npt.NDArray[np.float64]
 Judged = tuple[str, int, npt.NDArray[np.int64], Array]
-BASELINES = (PRECONDITIONED, KERNEL, COSINE, LOSS)
+BASELINES = (LAYERWISE, PRECONDITIONED, KERNEL, COSINE, LOSS)
 BOOSTED = {f"boosted trees ({target})": Boosted(target) for target in ("asinh", "rms", "ranks")}
 OWN, OTHER = "held-out removals of its query", "applied to another query"
 STATISTICS = ("spearman", "pearson")
@@ -43,8 +44,9 @@ def held_out(
     """One row a (predictor, query): Spearman's and Pearson's correlation with ``effects`` [query, train].
 
     Columns: predictor, query, n, and the correlations with their percentile bootstrap intervals over removals
-    (``_low``, ``_high``). Effects that are not finite are neither learnt from nor judged. Queries that share an id
-    share a fold. ``baselines``: features that are judged as they are, if there are any of these names.
+    (``_low``, ``_high``); NaN where a correlation is undefined, as for a constant prediction. Effects that are not
+    finite are neither learnt from nor judged. Queries that share an id share a fold. ``baselines``: features that are
+    judged as they are, if there are any of these names.
 
     ``networks``: of the thesis, by name, with ``inputs`` [train, d] from :func:`thesis_inputs`. Each learns 80 % of one
     query's removals and is judged on the other 20 %: of the same query, and of the next query, whose effects it never
@@ -75,8 +77,9 @@ def held_out(
 def summary(table: pd.DataFrame, bootstrap: Bootstrap | None = None) -> pd.DataFrame:
     """One row a predictor: medians over the queries of :func:`held_out`, with their bootstrap intervals over queries.
 
-    ``undefined``: queries without a correlation, as the prediction is constant; they are left out of the median.
-    Sorted by the median Spearman correlation, best first.
+    ``undefined``: queries without a correlation, as the prediction (or the truth) is constant. They are left out of the
+    median, which is then one of the remaining queries only, so predictors with any undefined query come after all
+    others, however high their median. Otherwise sorted by the median Spearman correlation, best first.
     """
     bootstrap, rows = bootstrap or Bootstrap(), []
     for name, part in table[table["n"] > 0].groupby("predictor", sort=False):
@@ -87,7 +90,8 @@ def summary(table: pd.DataFrame, bootstrap: Bootstrap | None = None) -> pd.DataF
             middle = float(np.nanmedian(values)) if np.isfinite(values).any() else np.nan
             row |= {statistic: middle, f"{statistic}_low": low, f"{statistic}_high": high}
         rows.append(row)
-    return pd.DataFrame(rows).sort_values("spearman", ascending=False, kind="stable", ignore_index=True)
+    rows.sort(key=lambda row: (row["undefined"] > 0, -np.nan_to_num(row["spearman"], nan=-np.inf)))
+    return pd.DataFrame(rows)
 
 
 def folds_of(query_ids: npt.NDArray[Any], folds: int = 5, seed: int = 0) -> npt.NDArray[np.int64]:

@@ -6,7 +6,6 @@ network stops far from a minimum; retraining goes on at that rate, and its drift
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,24 +15,21 @@ import xarray as xr
 
 from whence.attribution.approximate_leave_one_out import ApproximateLeaveOneOut
 from whence.attribution.influence import InfluenceFunction
-from whence.curvature.hessian import Hessian
-from whence.curvature.operator import Matrix
 from whence.evaluation.bootstrap import Bootstrap
 from whence.evaluation.statistics import pearson, spearman
 from whence.examples import Examples
 from whence.gradients import functional
 from whence.models import all_cnn
 from whence.objective import Objective, objective_of
-from whence.parameters import load_vector
 from whence.plots import against, training_curves
 from whence.plots.against import Versus
 from whence.retraining.adam import Adam
 from whence.retraining.continued import Continued
 from whence.retraining.leave_out import leave_out
-from whence.retraining.newton import Newton
-from whence.retraining.pieces import key, train_in_pieces
+from whence.retraining.pieces import key
 from whence.retraining.proximal import Proximal
 from whence.solvers.dense import Dense
+from whence.studies.mnist.place import Place, minimum, trained
 from whence.studies.mnist.plan import DAMPING, WEIGHT_DECAY
 from whence.studies.mnist.stage import Context, Outcome
 from whence.studies.mnist.truth import actual_of
@@ -45,30 +41,12 @@ DROPS = ((1000, 0.1), (2000, 0.01))
 PIECES = 20
 
 
-@dataclass(frozen=True)
-class Place:
-    """A point that influence is asked at: the model there, its dense Hessian, and what is known of it."""
-
-    name: str
-    task: Classification
-    hessian: Matrix
-    lambda_min: float
-    lambda_max: float
-    gradient_norm: float
-    moments: dict[str, torch.Tensor]
-
-    @property
-    def damping(self) -> float:
-        """The thesis' 0.01 where that makes the Hessian positive definite; else half as much again as it takes."""
-        return max(DAMPING, -1.5 * self.lambda_min)
-
-
 def work(context: Context) -> Outcome:
     run, model, progress = context.run, context.model, context.progress
     count, steps, further, refits = model.plan.hundred
     train = model.train[np.arange(count)]
     recipe = Adam(steps, batch_size=500, learning_rate=RATE, drops=DROPS)
-    here = _trained(context, train, recipe)
+    here = trained(context, train, recipe)
     removed = train.ids[np.sort(np.random.default_rng(model.settings.seed).choice(count, refits, replace=False))]
     progress.say(f"{len(removed)} refits of the network on {count} images, {further:,} steps each")
     rate = RATE * DROPS[-1][1]
@@ -77,10 +55,10 @@ def work(context: Context) -> Outcome:
     drifting = leave_out(here.task, train, model.asked, removed, going_on, mapper=model.mapper, shelf=run.shelf(name))
     drift = _drift(context, name, here, train)
     proximal = _proximal(context, here, train, removed)
-    minimum = _minimum(context, here, train)
-    at_minimum = _proximal(context, minimum, train, removed)
+    lowest = minimum(context, here, train)
+    at_minimum = _proximal(context, lowest, train, removed)
     first, corrected = _scores(here, train, model.asked)
-    first_there, corrected_there = _scores(minimum, train, model.asked)
+    first_there, corrected_there = _scores(lowest, train, model.asked)
     compared = [
         ("as in the thesis: drift left in", first, drifting, drift),
         ("continued, control subtracted", first, drifting, 0.0 * drift),
@@ -90,41 +68,7 @@ def work(context: Context) -> Outcome:
         ("at a minimum: proximal, leverage-corrected", corrected_there, at_minimum, 0.0 * drift),
     ]
     table = pd.concat([_judged(*row) for row in compared], ignore_index=True)
-    return Outcome([_section(context, (here, minimum), compared, table, drift)], {"hundred": table.to_dict("records")})
-
-
-def _trained(context: Context, train: Examples, recipe: Adam) -> Place:
-    settings = context.settings
-    module = all_cnn(settings.seed)
-    task = Classification(module, weight_decay=WEIGHT_DECAY)
-    shelf = context.run.shelf(f"hundred-{recipe.steps}")
-    size = max(1, recipe.steps // PIECES)
-    found = train_in_pieces(recipe, objective_of(task, train), settings.seed, shelf, size)
-    load_vector(module, task.layout, found.theta)
-    return _place("where training stopped", task, train, dict(found.state))
-
-
-def _minimum(context: Context, here: Place, train: Examples) -> Place:
-    """From there down to a minimum, by Newton steps."""
-    shelf, objective = context.run.shelf("hundred-minimum"), objective_of(here.task, train, torch.float64)
-    if objective.checkpoint not in shelf.done():
-        context.progress.say("down to a minimum on the hundred images")
-        budget = 3000 if context.settings.size != "tiny" else 60
-        found = Newton(tolerance=1e-7, max_evaluations=budget).train(objective)
-        shelf.put(objective.checkpoint, {"theta": found.theta.numpy()})
-    theta = torch.from_numpy(np.array(shelf.get(objective.checkpoint)["theta"]))
-    module = all_cnn(0).double()
-    load_vector(module, here.task.layout, theta)
-    return _place("at a minimum", Classification(module, weight_decay=WEIGHT_DECAY), train, {})
-
-
-def _place(name: str, task: Classification, train: Examples, moments: dict[str, Any]) -> Place:
-    objective = objective_of(task, train, torch.float64)
-    matrix = Hessian(replace(objective, batch_size=objective.count)).dense()
-    values = torch.linalg.eigvalsh(matrix)
-    norm = float(functional.evaluate_objective(objective, objective.theta).gradient.norm())
-    hessian = Matrix(matrix, objective.checkpoint)
-    return Place(name, task, hessian, float(values[0]), float(values[-1]), norm, moments)
+    return Outcome([_section(context, (here, lowest), compared, table, drift)], {"hundred": table.to_dict("records")})
 
 
 def _proximal(context: Context, place: Place, train: Examples, removed: Any) -> xr.Dataset:
@@ -168,7 +112,7 @@ def _section(
     table: pd.DataFrame,
     drift: Any,
 ) -> Section:
-    here, minimum = places
+    here, lowest = places
     subject = context.model.subjects[0]
     panels = []
     for name, scores, truth, shift in (compared[0], compared[3], compared[5]):
@@ -190,8 +134,8 @@ def _section(
         f"The further steps alone change the loss of {subject.name} by {drift[0]:+.2g}; leaving one image out adds "
         f"{np.median(np.abs(effects)):.1g} (median size): the thesis' actual influence is mostly this drift, the same "
         "for every image, and what remains is what a few steps at a tiny rate have room for, not a refit.",
-        f"A Newton descent ends at a gradient norm of {minimum.gradient_norm:.1e}, eigenvalues from "
-        f"{minimum.lambda_min:.2g} to {minimum.lambda_max:.3g}; there damping {minimum.damping:.2g} is used.",
+        f"A Newton descent ends at a gradient norm of {lowest.gradient_norm:.1e}, eigenvalues from "
+        f"{lowest.lambda_min:.2g} to {lowest.lambda_max:.3g}; there damping {lowest.damping:.2g} is used.",
         *[
             f"{row['comparison']}, image {row['query']}: r = {row['pearson']:+.3f} "
             f"[{row['pearson_low']:+.3f}, {row['pearson_high']:+.3f}], n = {row['n']}."

@@ -5,26 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.centroid import CentroidDistance, CentroidRelationship
 from whence.attribution.similarity import Similarity
-from whence.display import shown
 from whence.embedding.activations import INPUT
 from whence.evaluation.association import association
 from whence.evaluation.choosing import MOST
 from whence.evaluation.statistics import pearson, spearman
 from whence.execution import RunFolder
-from whence.plots import against, heat_table, influence_by_class, picture_grid
+from whence.plots import against, heat_table
 from whence.plots.against import Versus
-from whence.plots.pictures import Panel
 from whence.studies.mnist import influence, truth
-from whence.studies.mnist.model import MnistModel, Subject
+from whence.studies.mnist.model import MnistModel
+from whence.studies.mnist.near import near_and_far
 from whence.studies.mnist.stage import Context, Outcome
-from whence.studies.mnist.thesis import LAYERS, PREDICTED, TABLE_5_1, beside
+from whence.studies.mnist.table import table_5_1
+from whence.studies.mnist.thesis import LAYERS, PREDICTED
 from whence.studies.section import Section
 from whence.studies.study import Progress
 
@@ -61,8 +60,10 @@ def work(context: Context) -> Outcome:
     run, model, progress = context.run, context.model, context.progress
     actual, _ = truth.proximal(run, model, progress)
     found = {(k, layer): scores(run, model, k, layer, progress) for k in KINDS for layer in EVERYWHERE}
-    predicted = influence.scores(run, model, influence.CG, progress)
-    sections = [_table_5_1(context, found, predicted, actual), _all_layers(context, found, actual)]
+    entries = {PREDICTED: influence.scores(run, model, influence.CG, progress)}
+    entries |= {"leverage-corrected influence": influence.scores(run, model, influence.CORRECTED, progress)}
+    entries |= {name: found[metric] for name, metric in ROWS.items()}
+    sections = [table_5_1(entries, actual, model.subjects), _all_layers(context, found, actual)]
     sections += [_figure_5_7(context, found)]
     for number, title, metric in (
         ("Figure 5.6", "Cosine similarity of pixels against actual influence", ("cosine similarity", INPUT)),
@@ -71,43 +72,11 @@ def work(context: Context) -> Outcome:
     ):
         sections.append(_scatter(context, number, title, found[metric], actual))
     for subject in model.subjects:
-        sections += _about_subject(context, subject, found["cosine similarity", "logits"])
+        sections += near_and_far(context, subject, found["cosine similarity", "logits"])
     table = sections[0].tables["Table 5.1"]
     shrunk = _shrunk(found)
     sections[1] = _with_sentence(sections[1], shrunk)
     return Outcome(sections, {"table_5_1": table.to_dict("records")})
-
-
-def _table_5_1(
-    context: Context, found: dict[tuple[str, str], xr.DataArray], predicted: xr.DataArray, actual: xr.Dataset
-) -> Section:
-    model = context.model
-    corrected = influence.scores(context.run, model, influence.CORRECTED, context.progress)
-    entries = {PREDICTED: predicted, "leverage-corrected influence": corrected.sel(query=predicted["query"].values)}
-    entries |= {name: found[metric] for name, metric in ROWS.items()}
-    rows, sentences = [], []
-    for name, array in entries.items():
-        table = association(array, actual)
-        for _, row in table.iterrows():
-            subject = next(s for s in model.subjects if s.id == row["query"])
-            printed = TABLE_5_1[name][subject.column] if name in TABLE_5_1 and subject.column is not None else np.nan
-            printed = printed if row["sample"] == MOST else np.nan
-            line = {"metric": name, "image": subject.name, "sample": row["sample"], "n": row["n"]}
-            line |= {c: row[c] for c in ("pearson", "pearson_low", "pearson_high", "spearman")}
-            rows.append(line | {"thesis": printed})
-            if np.isfinite(printed):
-                interval = (float(row["pearson_low"]), float(row["pearson_high"]))
-                words = f"{name}, {subject.name}, n = {row['n']}"
-                sentences.append(beside(words, float(row["pearson"]), interval, float(printed)))
-    return Section(
-        "Table 5.1",
-        "Pearson correlation of actual influence (proximal refits) and each metric",
-        tuple(sentences),
-        {"Table 5.1": pd.DataFrame(rows)},
-        source="; ".join(f"{name} {a:+.3f} / {b:+.3f}" for name, (a, b) in TABLE_5_1.items())
-        + " (incorrectly / correctly classified 6), against continued retraining.",
-        chapter="5 Results",
-    )
 
 
 def _all_layers(context: Context, found: dict[tuple[str, str], xr.DataArray], actual: xr.Dataset) -> Section:
@@ -186,44 +155,3 @@ def _figure_5_7(context: Context, found: dict[tuple[str, str], xr.DataArray]) ->
         source="Little correlation, but the embedding groups images of the same label.",
         chapter="5 Results",
     )
-
-
-def _about_subject(context: Context, subject: Subject, array: xr.DataArray) -> list[Section]:
-    """Fig. 5.9/5.10: images of low |cosine| and of the largest cosine; Fig. 5.12/5.13: the cosine by class."""
-    row = array.sel(query=subject.id)
-    low, high = np.argsort(np.abs(row.values), kind="stable")[:16], np.argsort(-row.values, kind="stable")[:16]
-    panels = [
-        Panel("low |cosine similarity|", [_picture(context.model, row, int(i)) for i in low]),
-        Panel("largest cosine similarity", [_picture(context.model, row, int(i)) for i in high]),
-    ]
-    near = row["train_label"].values[high]
-    prediction = int(row["query_prediction"])
-    same = int((near == prediction).sum())
-    first = {0: "Figure 5.9", 1: "Figure 5.10"}.get(-1 if subject.column is None else subject.column, "")
-    second = {0: "Figure 5.12", 1: "Figure 5.13"}.get(-1 if subject.column is None else subject.column, "")
-    by_class = row.groupby("train_label").median()
-    order = by_class.sortby(by_class, ascending=False)
-    words = ", ".join(f"{int(c)} ({float(v):+.2f})" for c, v in zip(order["train_label"], order, strict=True))
-    return [
-        Section(
-            first,
-            f"Images far from and near to the {subject.name} in the logits",
-            (f"Of the 16 nearest images {same} are labelled {prediction}, the class that the model predicts for it.",),
-            figures=(context.figure(f"near-and-far-{subject.id}", picture_grid(panels)),),
-            source="Many images close to the test image belong to the class that is predicted for it.",
-            chapter="5 Results",
-        ),
-        Section(
-            second,
-            f"Cosine similarity to the {subject.name} in the logits, by class",
-            (f"Medians by class, from the nearest: {words}.",),
-            figures=(context.figure(f"cosine-by-class-{subject.id}", influence_by_class(array, subject.id)),),
-            source="Some classes can be told from others by cosine similarity, others overlap.",
-            chapter="5 Results",
-        ),
-    ]
-
-
-def _picture(model: MnistModel, row: xr.DataArray, position: int) -> tuple[Any, str]:
-    one = row.isel(train=position)
-    return shown(model.train, one["train"].item()).value, f"{int(one['train_label'])}: {float(one):+.2f}"
