@@ -116,7 +116,7 @@ def test_adam_takes_small_weights_as_they_are() -> None:
 
 
 def test_the_order_is_an_epoch_of_each_example_once() -> None:
-    order = Adam(steps=7, batch_size=6)._order(24, seed=1)
+    order = list(Adam(steps=7, batch_size=6)._order(24, seed=1))
     assert len(order) == 7
     assert sorted(np.concatenate(order[:4]).tolist()) == list(range(24))
     assert all(np.array_equal(a, b) for a, b in zip(order, Adam(steps=7, batch_size=6)._order(24, seed=1), strict=True))

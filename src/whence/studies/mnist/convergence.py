@@ -12,7 +12,7 @@ import xarray as xr
 from whence.parameters import vector_of
 from whence.plots import weight_changes
 from whence.plots.weight_changes import WeightChange
-from whence.studies.mnist import truth
+from whence.studies.mnist import refits
 from whence.studies.mnist.stage import Context, Outcome
 from whence.studies.mnist.thesis import MOVED
 from whence.studies.section import Section
@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 
 def work(context: Context) -> Outcome:
     run, model, progress = context.run, context.model, context.progress
-    going_on, afresh = truth.continued(run, model, progress), truth.from_scratch(run, model, progress)
+    going_on, afresh = refits.continued(run, model, progress), refits.from_scratch(run, model, progress)
     checkpoint = vector_of(model.module, model.task.layout).double().numpy()
     shelves = {"continued": f"refits-continued-{model.plan.continued[2]}", "from scratch": "refits-from-scratch"}
     rows: list[dict[str, Any]] = []

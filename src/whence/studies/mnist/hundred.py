@@ -31,8 +31,8 @@ from whence.retraining.proximal import Proximal
 from whence.solvers.dense import Dense
 from whence.studies.mnist.place import Place, minimum, trained
 from whence.studies.mnist.plan import DAMPING, WEIGHT_DECAY
+from whence.studies.mnist.refits import actual_of
 from whence.studies.mnist.stage import Context, Outcome
-from whence.studies.mnist.truth import actual_of
 from whence.studies.section import Section
 from whence.tasks import Classification
 

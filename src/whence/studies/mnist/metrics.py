@@ -18,7 +18,7 @@ from whence.evaluation.statistics import pearson, spearman
 from whence.execution import RunFolder
 from whence.plots import against, heat_table
 from whence.plots.against import Versus
-from whence.studies.mnist import influence, truth
+from whence.studies.mnist import influence, refits
 from whence.studies.mnist.model import MnistModel
 from whence.studies.mnist.near import near_and_far
 from whence.studies.mnist.stage import Context, Outcome
@@ -58,7 +58,7 @@ def scores(run: RunFolder, model: MnistModel, kind: str, layer: str, progress: P
 
 def work(context: Context) -> Outcome:
     run, model, progress = context.run, context.model, context.progress
-    actual, _ = truth.proximal(run, model, progress)
+    actual, _ = refits.proximal(run, model, progress)
     found = {(k, layer): scores(run, model, k, layer, progress) for k in KINDS for layer in EVERYWHERE}
     entries = {PREDICTED: influence.scores(run, model, influence.CG, progress)}
     entries |= {"leverage-corrected influence": influence.scores(run, model, influence.CORRECTED, progress)}
@@ -121,7 +121,7 @@ def _scatter(context: Context, number: str, title: str, array: xr.DataArray, act
         ids = actual["removed"].values[actual["chosen"].sel(sample=MOST, query=subject.id).values]
         row = association(array, actual.sel(query=[subject.id], sample=[MOST])).iloc[0]
         words = f"r = {row['pearson']:+.3f} [{row['pearson_low']:+.3f}, {row['pearson_high']:+.3f}]"
-        effect = truth.actual_of(actual, array, subject.id, ids)
+        effect = refits.actual_of(actual, array, subject.id, ids)
         panels.append(Versus(array.sel(query=subject.id, train=ids), effect, subject.name, words))
         sentences.append(f"{subject.name}: n = {row['n']}, {words}, Spearman {row['spearman']:+.3f}.")
     name = number.lower().replace(" ", "-").replace(".", "-")

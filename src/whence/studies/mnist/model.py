@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,18 +82,25 @@ def prepare(run: RunFolder, settings: Settings, progress: Progress) -> MnistMode
     train, test = data.load(settings, plan)
     module = all_cnn(settings.seed)
     task = Classification(module, weight_decay=WEIGHT_DECAY)
-    trained = train_in_pieces(
-        plan.recipe, objective_of(task, train), settings.seed, run.shelf("training"), PIECE, progress.say
-    )
-    load_vector(module, task.layout, trained.theta)
+    objective = objective_of(for_long_training(task, settings), train)
+    trained = train_in_pieces(plan.recipe, objective, settings.seed, run.shelf("training"), PIECE, progress.say)
+    theta = trained.theta.cpu()
+    load_vector(module, task.layout, theta)
     save_checkpoint(module, run.folder / "model.safetensors")
-    output = functional.outputs(task, trained.theta, test)
+    output = functional.outputs(task, theta, test)
     wrong = (output.argmax(1) != test.targets()).numpy()
     subjects = _subjects(test, output, wrong, settings.seed)
     others = _others(test, wrong, plan.others, {subject.id for subject in subjects}, settings.seed)
     queries = test.select([subject.id for subject in subjects] + others)
-    moments = dict(trained.state)
+    moments = {name: value.cpu() for name, value in trained.state.items()}
     return MnistModel(settings, plan, task, train, test, moments, subjects, queries, float(1 - wrong.mean()))
+
+
+def for_long_training(task: Classification, settings: Settings) -> Classification:
+    """The task on a GPU if the effort is faithful and there is one; else as it is."""
+    if settings.effort != "faithful" or not torch.cuda.is_available():
+        return task
+    return Classification(copy.deepcopy(task.module).to("cuda"), weight_decay=WEIGHT_DECAY)
 
 
 def dense_hessian(run: RunFolder, model: MnistModel, progress: Progress) -> Matrix:

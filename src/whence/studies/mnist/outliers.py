@@ -12,7 +12,7 @@ from whence.evaluation.choosing import MOST
 from whence.evaluation.overlap import compare_groups, farthest, overlap
 from whence.plots import outlier_boxes
 from whence.plots.far_and_near import FarAndNear
-from whence.studies.mnist import influence, metrics, truth
+from whence.studies.mnist import influence, metrics, refits
 from whence.studies.mnist.model import Subject
 from whence.studies.mnist.stage import Context, Outcome
 from whence.studies.mnist.thesis import LAYERS, OVERLAP
@@ -25,7 +25,7 @@ LAYER = "logits"
 def work(context: Context) -> Outcome:
     run, model, progress = context.run, context.model, context.progress
     predicted = influence.scores(run, model, influence.CG, progress)
-    actual, _ = truth.proximal(run, model, progress)
+    actual, _ = refits.proximal(run, model, progress)
     distance = metrics.scores(run, model, FARTHEST, LAYER, progress).isel(query=0, drop=True)
     found = [_groups(distance, predicted, actual, subject) for subject in model.subjects]
     panels, rows = [panel for panel, _ in found], [row for _, rows in found for row in rows]
@@ -49,7 +49,7 @@ def _groups(
     """Those far from their centroid against the rest: actual influence on the thesis' selection, predicted on all."""
     everywhere = predicted.sel(query=subject.id)
     ids = actual["removed"].values[actual["chosen"].sel(sample=MOST, query=subject.id).values]
-    effect = truth.actual_of(actual, predicted, subject.id, ids)
+    effect = refits.actual_of(actual, predicted, subject.id, ids)
     far = farthest(distance)
     rows, panel = [], FarAndNear(everywhere, far, subject.name)
     for name, values in (("predicted, all images", everywhere), ("actual, most influential images", effect)):

@@ -22,7 +22,7 @@ from whence.predictor.boosted import Boosted
 from whence.predictor.features import COSINE, KERNEL, LOSS, PRECONDITIONED, Features, joined, pair_features
 from whence.predictor.held_out import OTHER, OWN, held_out, summary
 from whence.predictor.thesis_network import Fitted, ThesisNetwork, split, thesis_inputs
-from whence.studies.mnist import influence, truth
+from whence.studies.mnist import influence, refits
 from whence.studies.mnist.stage import Context, Outcome
 from whence.studies.section import Section
 
@@ -44,7 +44,7 @@ FOLDS = 5
 
 def work(context: Context) -> Outcome:
     run, model, progress = context.run, context.model, context.progress
-    _, whole = truth.proximal(run, model, progress)
+    _, whole = refits.proximal(run, model, progress)
     removed = model.train.select(whole["removed"].values)
     effects = whole["effect"].mean("seed").transpose("query", "removed").values
     ids = whole["query"].values
@@ -122,7 +122,7 @@ def _figure_5_18(context: Context, inputs: Any, whole: xr.Dataset, effects: Any)
     """The thesis' experiment: learn part of the most influential images' influence on one query, look at the rest."""
     model = context.model
     subject = model.subjects[0]
-    truth_of_subject, _ = truth.proximal(context.run, model, context.progress)
+    truth_of_subject, _ = refits.proximal(context.run, model, context.progress)
     mine = np.flatnonzero(truth_of_subject["chosen"].sel(sample=MOST, query=subject.id).values)
     y = effects[whole["query"].values.tolist().index(subject.id)][mine]
     fit, rest = split(len(mine), seed=context.settings.seed)
@@ -132,7 +132,7 @@ def _figure_5_18(context: Context, inputs: Any, whole: xr.Dataset, effects: Any)
     panels, words = [], []
     for name, part in (("images it was trained on", fit), ("images held out", rest)):
         ids = whole["removed"].values[mine[part]]
-        actual = truth.actual_of(whole, like, subject.id, ids)
+        actual = refits.actual_of(whole, like, subject.id, ids)
         predicted = actual.copy(data=fitted.predict(inputs[mine][part]))
         predicted.attrs["quantity"] = f"predicted {whole.attrs['quantity']}"
         r, rho = (statistic(predicted.values, actual.values) for statistic in (pearson, spearman))
