@@ -136,8 +136,9 @@ def _figure_5_18(context: Context, inputs: Any, whole: xr.Dataset, effects: Any)
         predicted = actual.copy(data=fitted.predict(inputs[mine][part]))
         predicted.attrs["quantity"] = f"predicted {whole.attrs['quantity']}"
         r, rho = (statistic(predicted.values, actual.values) for statistic in (pearson, spearman))
-        panels.append(Versus(actual, predicted, name, f"r = {r:+.3f}"))
-        words.append(f"{name.capitalize()}: n = {len(part)}, r = {r:+.3f}, Spearman {rho:+.3f}.")
+        panels.append(Versus(actual, predicted, name, f"r = {r:+.3f}" if np.isfinite(r) else ""))
+        said = f"r = {r:+.3f}, Spearman {rho:+.3f}" if np.isfinite([r, rho]).all() else "no correlation is defined"
+        words.append(f"{name.capitalize()}: n = {len(part)}, {said}.")
     curves = {
         "trained on": (np.arange(len(fitted.train_error)), fitted.train_error),
         "held out": (np.arange(len(fitted.held_out_error)), fitted.held_out_error),

@@ -77,8 +77,8 @@ def _place(section: Section) -> tuple[str, Any]:
         return section.chapter, (1, 0.0, "")
     kind, number = section.number.split()
     _, minor = re.findall(r"\d+", number)
-    # Table 5.1 stands after Figure 5.17 in the thesis, Table 4.3 before the results.
-    after = {"Table 5.1": 17.5}.get(section.number, float(minor) + (0.5 if kind == "Table" else 0.0))
+    # in the thesis Table 5.1 stands after Figure 5.17, the tables of chapter 4 after its figures
+    after = 17.5 if section.number == "Table 5.1" else float(minor) + (10 if kind == "Table" else 0)
     return section.chapter, (0, after, kind)
 
 

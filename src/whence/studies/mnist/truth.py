@@ -11,7 +11,7 @@ from whence.evaluation import agreement
 from whence.evaluation.choosing import MOST, RANDOM
 from whence.plots import against, predicted_against_actual
 from whence.plots.against import Versus
-from whence.studies.mnist import influence, refits
+from whence.studies.mnist import influence, refits, sweep
 from whence.studies.mnist.stage import Context, Outcome
 from whence.studies.mnist.thesis import PREDICTED, TABLE_5_1, beside
 from whence.studies.section import Section
@@ -31,6 +31,9 @@ def work(context: Context) -> Outcome:
     facts = {"agreement": table.to_dict("records"), "proximal": _about(truth), "continued": _about(going_on)}
     sections = [_figure_5_3(context, scores[influence.CG], truth, table), _other_kinds(table, truth, going_on)]
     sections += [_pictures(context, scores, kind) for kind in (truth, going_on)]
+    section, swept = sweep.sections(context, (truth, going_on))
+    sections.append(section)
+    facts["sweep"] = swept.to_dict("records")
     return Outcome(sections, facts)
 
 
@@ -65,7 +68,9 @@ def _figure_5_3(context: Context, array: xr.DataArray, truth: xr.Dataset, table:
         ids = truth["removed"].values[mine.values]
         actual = refits.actual_of(truth, array, subject.id, ids)
         words = f"r = {row['pearson']:.4f} [{row['pearson_low']:.4f}, {row['pearson_high']:.4f}]"
-        panels.append(Versus(actual, array.sel(query=subject.id, train=ids), subject.name, words))
+        predicted = array.sel(query=subject.id, train=ids)
+        predicted = predicted.assign_attrs(quantity=f"predicted {array.attrs['quantity']}")
+        panels.append(Versus(actual, predicted, subject.name, words))
         if subject.column is not None:
             interval = (float(row["pearson_low"]), float(row["pearson_high"]))
             printed = TABLE_5_1[PREDICTED][subject.column]

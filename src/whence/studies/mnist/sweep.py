@@ -1,0 +1,70 @@
+"""Which damping predicts which truth: first-order influence at several dampings against proximal and continued refits.
+
+A proximal refit has its damping by construction. Steps that go on for a while have one too: directions of small
+curvature have no time to move, as if they were damped by about 1/(rate × steps).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import xarray as xr
+
+from whence.attribution.influence import InfluenceFunction
+from whence.evaluation import agreement
+from whence.plots import damping_sweep
+from whence.solvers.dense import Dense
+from whence.solvers.solver import IndefiniteError
+from whence.studies.mnist import model as models
+from whence.studies.mnist.stage import Context
+from whence.studies.section import Section
+
+DAMPINGS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+def sections(context: Context, truths: Sequence[xr.Dataset]) -> tuple[Section, pd.DataFrame]:
+    """The section, and its table: a row a damping, kind of truth, sample and image."""
+    model = context.model
+    curvature = models.dense_hessian(context.run, model, context.progress)
+    context.progress.say(f"influence at {len(DAMPINGS)} dampings")
+    parts, undefined = [], []
+    for damping in DAMPINGS:
+        method = InfluenceFunction(Dense(), damping, curvature)
+        try:
+            array = method.fit(model.task, model.train).attribute(model.asked)
+        except IndefiniteError:
+            undefined.append(f"{damping:g}")
+            continue
+        parts += [agreement(array, truth).assign(damping=damping) for truth in truths]
+    table = pd.concat(parts, ignore_index=True)
+    columns = [
+        "kind",
+        "sample",
+        "query",
+        "damping",
+        "n",
+        "pearson",
+        "pearson_low",
+        "pearson_high",
+        "spearman",
+        "ceiling",
+    ]
+    table = table[columns]
+    curves = []
+    words = [f"Too small a damping for this Hessian: {', '.join(undefined)}."] if undefined else []
+    for (kind, sample, query), part in table.groupby(["kind", "sample", "query"], sort=False):
+        best = part.loc[part["pearson"].idxmax()] if part["pearson"].notna().any() else part.iloc[0]
+        words.append(
+            f"{kind}, {sample}, image {query} (n = {best['n']}): best at damping {best['damping']:g}, "
+            f"r = {best['pearson']:.3f} [{best['pearson_low']:.3f}, {best['pearson_high']:.3f}]."
+        )
+        names = {"pearson": "value", "pearson_low": "low", "pearson_high": "high"}
+        curves.append(part.rename(columns=names).assign(method=f"{kind}, {sample}, {query}"))
+    lines = pd.concat(curves, ignore_index=True)[["method", "damping", "value", "low", "high"]]
+    figure = context.figure("damping", damping_sweep(lines, "Pearson's r", "First-order influence against refits"))
+    title = "Which damping predicts which truth"
+    return (
+        Section("", title, tuple(words), {"agreement by damping": table}, (figure,), chapter="6 Beyond the thesis"),
+        table,
+    )
