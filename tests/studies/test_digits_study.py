@@ -59,7 +59,7 @@ def test_a_second_run_repeats_no_refit(report: Report, folder: Path, monkeypatch
     def refuse(*args: object, **kwargs: object) -> None:
         raise RuntimeError("a finished refit was repeated")
 
-    monkeypatch.setattr(sys.modules["whence.retraining.leave_out"], "_one", refuse)
+    monkeypatch.setattr(sys.modules["whence.retraining.jobs"], "_refitted", refuse)
     with RunFolder.open(folder, CONFIG, kind="study") as run:
         again = digits.STUDY.run(run, Settings(size="tiny"))
     assert again.facts == report.facts

@@ -118,7 +118,8 @@ def quantity(attrs: dict[Any, Any]) -> str:
     if "quantity" not in attrs:
         raise results.ResultError("attrs must state the quantity and its unit; give array.assign_attrs(quantity=...)")
     unit = attrs.get("unit")
-    return literal(f"{attrs['quantity']} ({unit})" if unit else str(attrs["quantity"]))
+    stated = unit not in (None, "", "none")
+    return literal(f"{attrs['quantity']} ({unit})" if stated else str(attrs["quantity"]))
 
 
 def row_of(scores: xr.DataArray, query: Any) -> xr.DataArray:
