@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import one_query, refit
+from bench import conjugate_gradients, one_query, refit
 from bench.timing import machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -20,6 +20,12 @@ def rows() -> dict[str, Callable[[], dict[str, object]]]:
     mnist = os.environ.get("WHENCE_MNIST")
     if mnist:
         found["one-query"] = lambda: one_query.run(mnist)
+        checkpoint = os.environ.get("WHENCE_CHECKPOINT")
+        if checkpoint:
+            found["conjugate-gradients"] = lambda: conjugate_gradients.run(mnist, checkpoint)
+        else:
+            say = "conjugate-gradients is left out: set WHENCE_CHECKPOINT to the model.safetensors of a MNIST run"
+            print(say, file=sys.stderr)
     else:
         print("one-query is left out: set WHENCE_MNIST to a folder with MNIST in IDX files", file=sys.stderr)
     return found
