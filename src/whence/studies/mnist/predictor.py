@@ -178,7 +178,7 @@ def _better(context: Context, found: pd.DataFrame, count: int) -> Section:
     )
     bars = found.rename(columns={"predictor": "name", "spearman": "value"})
     bars = bars.assign(low=bars["spearman_low"], high=bars["spearman_high"])[["name", "value", "low", "high"]]
-    figure = ranked_bars(bars, "median Spearman over queries", "Predicting influence without gradients or retraining")
+    figure = ranked_bars(bars, "median Spearman over queries", "Predicting influence on queries that were not seen")
     return Section(
         "",
         "A predictor of influence that carries over to other queries",

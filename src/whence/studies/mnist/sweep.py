@@ -54,14 +54,19 @@ def sections(context: Context, truths: Sequence[xr.Dataset]) -> tuple[Section, p
     curves = []
     words = [f"Too small a damping for this Hessian: {', '.join(undefined)}."] if undefined else []
     for (kind, sample, query), part in table.groupby(["kind", "sample", "query"], sort=False):
-        best = part.loc[part["pearson"].idxmax()] if part["pearson"].notna().any() else part.iloc[0]
+        known = part.dropna(subset=["pearson", "pearson_low"])
+        if known.empty:
+            words.append(f"{kind}, {sample}, image {query}: too few refits for a correlation.")
+            continue
+        best = known.loc[known["pearson"].idxmax()]
         words.append(
             f"{kind}, {sample}, image {query} (n = {best['n']}): best at damping {best['damping']:g}, "
             f"r = {best['pearson']:.3f} [{best['pearson_low']:.3f}, {best['pearson_high']:.3f}]."
         )
         names = {"pearson": "value", "pearson_low": "low", "pearson_high": "high"}
         curves.append(part.rename(columns=names).assign(method=f"{kind}, {sample}, {query}"))
-    lines = pd.concat(curves, ignore_index=True)[["method", "damping", "value", "low", "high"]]
+    columns = ["method", "damping", "value", "low", "high"]
+    lines = pd.concat(curves, ignore_index=True)[columns] if curves else pd.DataFrame(columns=columns)
     figure = context.figure("damping", damping_sweep(lines, "Pearson's r", "First-order influence against refits"))
     title = "Which damping predicts which truth"
     return (
