@@ -88,7 +88,7 @@ def _loss_matrix(task: AbstractTask, theta: Tensor, batch_size: int, examples: E
     """Σ_i ∇²ℓ_i [parameter, parameter], row after row above the diagonal only.
 
     A row of one layer's parameter is differentiated by the parameters from there on, so that the passes through all
-    earlier layers are left out: a third of the work of products with unit vectors on the all-convolutional network.
+    earlier layers are left out; products with unit vectors would go through every layer for every row.
     """
     upper = theta.new_zeros(len(theta), len(theta))
     slices, together = list(task.layout.slices.values()), _many_at_once(task)

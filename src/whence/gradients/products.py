@@ -23,6 +23,10 @@ from whence.task import AbstractTask
 Mode: TypeAlias = Literal["forward", "reverse"]
 
 
+FORWARD_LACKS = ("forward AD", "forward mode", "forward-mode", "jvp", "autograd.Function", "functorch")
+"""Words of torch's errors where a forward derivative is missing; any other error is the model's, and is raised."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """How products are to be computed: the mode, the way of the rows, the batch size and what was measured."""
@@ -73,7 +77,9 @@ def plan_products(
     vector = torch.ones_like(theta)[:, None]
     try:
         forward_products(task, theta, sample[np.arange(min(8, len(sample)))], vector, of, batch_size)
-    except (NotImplementedError, RuntimeError) as error:
+    except RuntimeError as error:
+        if not _lacks_forward(error):
+            raise
         return Plan("reverse", way, batch_size, f"an operation has no forward derivative ({str(error)[:80]})")
     if directions == 1:
         return Plan("forward", way, batch_size, "one direction: one forward-mode product")
@@ -87,6 +93,12 @@ def plan_products(
     reverse = _seconds(reverse_once)
     measured = f"measured on {len(sample)} examples: {directions} x {forward:.2g} s forward, {reverse:.2g} s reverse"
     return Plan("forward" if directions * forward < reverse else "reverse", way, batch_size, measured)
+
+
+def _lacks_forward(error: RuntimeError) -> bool:
+    """Whether an operation has no forward derivative, or cannot be taken through torch's transforms."""
+    said = str(error)
+    return isinstance(error, NotImplementedError) or any(part in said for part in FORWARD_LACKS)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -103,6 +103,8 @@ def descend(context: Context, start: Objective, budget: int) -> list[dict[str, A
             found = Newton(tolerance=TOLERANCE, max_evaluations=piece).train(objective)
             value = functional.evaluate_objective(start, found.theta).value
             numbers = {"value": np.array(value), "gradient_norm": np.array(found.gradient_norm)}
+            if torch.equal(found.theta, objective.theta):
+                break  # no step goes down any more
             spent = np.array(trace[-1]["evaluations"] + found.evaluations)
             shelf.put(key, {"theta": found.theta.numpy(), "evaluations": spent, **numbers})
             context.progress.say(f"{float(spent):g} full gradients: gradient norm {found.gradient_norm:.2g}")

@@ -22,6 +22,7 @@ Array = npt.NDArray[np.float64]
 
 def work(context: Context) -> Outcome:
     run, model, progress = context.run, context.model, context.progress
+    truth, _ = refits.proximal(run, model, progress)
     going_on, afresh = refits.continued(run, model, progress), refits.from_scratch(run, model, progress)
     checkpoint = vector_of(model.module, model.task.layout).double().numpy()
     shelves = {"continued": f"refits-continued-{model.plan.continued[2]}", "from scratch": "refits-from-scratch"}
@@ -54,7 +55,7 @@ def work(context: Context) -> Outcome:
         f"From its own control, the same training with nothing left out, a refit from scratch ends "
         f"{rows[1]['from its control']:.3g} away, a continued one {rows[0]['from its control']:.3g}: what leaving one "
         "image out does by itself.",
-        _self_agreement(afresh),
+        _effects(afresh, truth),
     )
     section = Section(
         "Figure 5.19",
@@ -77,9 +78,14 @@ def _change(layout: Any, values: Array) -> xr.DataArray:
     return xr.DataArray(values, dims=("parameter",), coords={"parameter_name": ("parameter", names)})
 
 
-def _self_agreement(afresh: xr.Dataset) -> str:
-    effects = ", ".join(f"{float(value):+.2g}" for value in afresh["effect"].isel(seed=0).values.ravel())
-    return (
-        f"Effects of the refits from scratch on the test images' losses: {effects}. One training from scratch differs "
-        "from the next by more than one image can do, so such effects are mostly the difference between two minima."
-    )
+def _effects(afresh: xr.Dataset, truth: xr.Dataset) -> str:
+    """Effects of leaving out the first image from scratch, beside those of its proximal refit, where it has one."""
+    identity = afresh["removed"].values[0]
+    pairs = [("training from scratch", afresh)]
+    pairs += [("its proximal refit", truth)] if identity in truth["removed"].values else []
+    said = [
+        f"{name} changes the test images' losses by "
+        + ", ".join(f"{float(value):+.2g}" for value in kind["effect"].isel(seed=0).sel(removed=identity).values)
+        for name, kind in pairs
+    ]
+    return f"Without image {identity}: {'; '.join(said)}."

@@ -65,7 +65,6 @@ def scores(run: RunFolder, model: MnistModel, name: str, progress: Progress) -> 
             **found.attrs["notes"],
             "seconds_fit": fitted,
             "seconds_attribute": time.monotonic() - began - fitted,
-            "title": TITLES[name],
         }
         run.save(name, found)
     kept: xr.DataArray = run.load(name)
@@ -126,16 +125,14 @@ def _of(row: dict[str, Any]) -> str:
 def _pictures(context: Context, array: xr.DataArray) -> list[Section]:
     model, sections = context.model, []
     for subject in model.subjects:
-        column = subject.column
         row = array.sel(query=subject.id)
         picture = gallery(array, subject.id, lambda i: _image(model, i, "train"), 8, lambda i: _image(model, i, "test"))
         top = array.whence.top(8, query=subject.id)
         labels = {side: part["train_label"].value_counts().to_dict() for side, part in top.groupby("side")}
         words = [f"Labels of the eight most {side}: {_counted(counts)}." for side, counts in labels.items()]
-        number = {0: "Figure 5.4", 1: "Figure 5.5"}.get(-1 if column is None else column, "")
         sections.append(
             Section(
-                number,
+                subject.numbered("Figure 5.4", "Figure 5.5"),
                 f"The most helpful and the most harmful images for the {subject.name}",
                 tuple(words),
                 figures=(context.figure(f"gallery-{subject.id}", picture),),
@@ -144,10 +141,9 @@ def _pictures(context: Context, array: xr.DataArray) -> list[Section]:
                 chapter="5 Results",
             )
         )
-        number = {0: "Figure 5.14", 1: "Figure 5.15"}.get(-1 if column is None else column, "")
         sections.append(
             Section(
-                number,
+                subject.numbered("Figure 5.14", "Figure 5.15"),
                 f"Influence on the {subject.name}, by class",
                 (_by_class(row),),
                 figures=(context.figure(f"influence-by-class-{subject.id}", influence_by_class(array, subject.id)),),

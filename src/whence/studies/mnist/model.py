@@ -36,6 +36,10 @@ class Subject:
     name: str
     column: int | None
 
+    def numbered(self, first: str, second: str) -> str:
+        """The thesis' figure that it repeats: that of the first column or of the second, or none."""
+        return "" if self.column is None else (first, second)[self.column]
+
 
 @dataclass(frozen=True)
 class MnistModel:

@@ -26,14 +26,12 @@ def near_and_far(context: Context, subject: Subject, array: xr.DataArray) -> lis
     near = row["train_label"].values[high]
     prediction = int(row["query_prediction"])
     same = int((near == prediction).sum())
-    first = {0: "Figure 5.9", 1: "Figure 5.10"}.get(-1 if subject.column is None else subject.column, "")
-    second = {0: "Figure 5.12", 1: "Figure 5.13"}.get(-1 if subject.column is None else subject.column, "")
     by_class = row.groupby("train_label").median()
     order = by_class.sortby(by_class, ascending=False)
     words = ", ".join(f"{int(c)} ({float(v):+.2f})" for c, v in zip(order["train_label"], order, strict=True))
     return [
         Section(
-            first,
+            subject.numbered("Figure 5.9", "Figure 5.10"),
             f"Images far from and near to the {subject.name} in the logits",
             (f"Of the 16 nearest images {same} are labelled {prediction}, the class that the model predicts for it.",),
             figures=(context.figure(f"near-and-far-{subject.id}", picture_grid(panels)),),
@@ -41,7 +39,7 @@ def near_and_far(context: Context, subject: Subject, array: xr.DataArray) -> lis
             chapter="5 Results",
         ),
         Section(
-            second,
+            subject.numbered("Figure 5.12", "Figure 5.13"),
             f"Cosine similarity to the {subject.name} in the logits, by class",
             (f"Medians by class, from the nearest: {words}.",),
             figures=(context.figure(f"cosine-by-class-{subject.id}", influence_by_class(array, subject.id)),),

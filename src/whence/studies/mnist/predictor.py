@@ -54,20 +54,19 @@ def work(context: Context) -> Outcome:
     features = joined(forward, block_features(model.task, queries, removed, model.train))
     progress.say("trees, judged on queries that they have not seen")
     options: dict[str, Any] = {"folds": min(FOLDS, len(ids) // 2), "seed": context.settings.seed}
+    known = _influences(context, ids, whole["removed"].values)
+    single = (PRECONDITIONED, KERNEL, COSINE, LOSS)
     learnt = [
-        held_out(part, effects, ids, boosted={name: Boosted()} if name else {}, baselines=single, **options)
-        for name, part, single in (
-            (FORWARD, forward, (PRECONDITIONED, KERNEL, COSINE, LOSS)),
-            (BOTH, features, (LAYERWISE,)),
-            ("", _influences(context, ids, whole["removed"].values), tuple(REFERENCES.values())),
-        )
+        held_out(forward, effects, ids, boosted={FORWARD: Boosted()}, baselines=single, **options),
+        held_out(features, effects, ids, boosted={BOTH: Boosted()}, baselines=(LAYERWISE,), **options),
+        held_out(known, effects, ids, boosted={}, baselines=known.names, **options),
     ]
     table = pd.concat(learnt, ignore_index=True)
     inputs = _inputs(context, removed)
-    few = slice(0, min(OF_QUERIES, len(ids)))
+    few = np.arange(min(OF_QUERIES, len(ids)))
     progress.say("the thesis' network, one a query")
     networks = held_out(
-        features.of(np.arange(len(ids))[few]),
+        features.of(few),
         effects[few],
         ids[few],
         folds=2,

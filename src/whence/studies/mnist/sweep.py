@@ -1,7 +1,7 @@
 """Which damping predicts which truth: first-order influence at several dampings against proximal and continued refits.
 
-A proximal refit has its damping by construction. Steps that go on for a while have one too: directions of small
-curvature have no time to move, as if they were damped by about 1/(rate × steps).
+A proximal refit has its damping by construction. Steps that go on for a while may act like one too, since directions of
+small curvature have no time to move; which damping that is like is what is looked for here.
 """
 
 from __future__ import annotations
@@ -38,19 +38,8 @@ def sections(context: Context, truths: Sequence[xr.Dataset]) -> tuple[Section, p
             continue
         parts += [agreement(array, truth).assign(damping=damping) for truth in truths]
     table = pd.concat(parts, ignore_index=True)
-    columns = [
-        "kind",
-        "sample",
-        "query",
-        "damping",
-        "n",
-        "pearson",
-        "pearson_low",
-        "pearson_high",
-        "spearman",
-        "ceiling",
-    ]
-    table = table[columns]
+    about = ["kind", "sample", "query", "damping", "n"]
+    table = table[[*about, "pearson", "pearson_low", "pearson_high", "spearman", "ceiling"]]
     curves = []
     words = [f"Too small a damping for this Hessian: {', '.join(undefined)}."] if undefined else []
     for (kind, sample, query), part in table.groupby(["kind", "sample", "query"], sort=False):

@@ -43,7 +43,6 @@ HYPERPARAMETERS: Final[dict[str, float]] = {
     "convolution patch size": 3,
 }
 """Table 4.2."""
-SUBJECT_NAMES: Final = ("incorrectly classified 6", "correctly classified 6")
 
 
 def beside(name: str, ours: float, interval: tuple[float, float], printed: float) -> str:
