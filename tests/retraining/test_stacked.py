@@ -18,12 +18,13 @@ from whence.gradients import functional
 from whence.objective import Objective
 from whence.retraining import resident as residence
 from whence.retraining.adam import Adam
+from whence.retraining.by_recipe import weights_without_each
 from whence.retraining.continued import Continued
 from whence.retraining.from_scratch import FromScratch
 from whence.retraining.jobs import Job, MemoryShelf, chunked
 from whence.retraining.leave_out import leave_out
 from whence.retraining.newton import Newton
-from whence.retraining.refit import AbstractRefit, Trained, weights_without_each
+from whence.retraining.refit import AbstractRefit, Trained
 from whence.retraining.resident import resident
 from whence.retraining.stacked import Stack
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,7 +15,6 @@ from whence.mapping import AbstractMapper
 from whence.objective import Objective
 
 Kind: TypeAlias = Literal["from_scratch", "continued", "converged", "proximal"]
-Precision: TypeAlias = Literal["float64", "float32"]
 
 
 @dataclass(frozen=True)
@@ -99,19 +98,6 @@ def weights_without(objective: Objective, removed: Tensor) -> Tensor:
     weights = torch.ones(objective.count, dtype=objective.theta.dtype, device=objective.theta.device)
     weights[removed.to(weights.device)] = 0.0
     return weights
-
-
-def weights_without_each(objective: Objective, removed: Sequence[Tensor]) -> Tensor:
-    """The example weights [removal, n] of several removals."""
-    return torch.stack([weights_without(objective, one) for one in removed])
-
-
-def check_precision(precision: str, together: int) -> None:
-    """Raise ValueError unless a refit by a recipe can be done in this precision, so many at once."""
-    if precision not in get_args(Precision):
-        raise ValueError(f"precision must be 'float64' or 'float32', not {precision!r}")
-    if together < 1:
-        raise ValueError(f"together must be at least 1, not {together}: it says how many refits are done at once")
 
 
 def gradient_norm(objective: Objective, theta: Tensor, weights: Tensor | None = None) -> float:

@@ -60,7 +60,7 @@ def continued(run: RunFolder, model: MnistModel, progress: Progress) -> xr.Datas
         recipe = whole_recipe.for_steps(steps, rate)
         task = models.for_long_training(model.task, model.settings)
         together = TOGETHER if task is not model.task else 1
-        refit = Continued(recipe, model.moments, together, "float32")
+        refit = Continued(recipe, model.moments, together=together, precision="float32")
         removed, shelf = plan["removed"].values, f"continued-{steps}"
         whole = _refits(run, model, model.asked, removed, refit, shelf, range(seeds), task)
         run.save(name, whole.assign(chosen=plan))
