@@ -13,6 +13,7 @@ from whence.retraining.jobs import Shelf
 from whence.retraining.refit import Trained
 
 STATE = ("first", "second", "step")
+BEFORE = "after "
 
 
 def train_in_pieces(
@@ -49,7 +50,13 @@ def train_in_pieces(
 
 def key(stop: int) -> str:
     """Under which the state after ``stop`` steps is kept."""
-    return f"after {stop}"
+    return f"{BEFORE}{stop}"
+
+
+def checkpoints(shelf: Shelf) -> dict[int, torch.Tensor]:
+    """θ after each number of steps of which a piece is kept, in rising order."""
+    stops = sorted(int(name.removeprefix(BEFORE)) for name in shelf.done())
+    return {stop: torch.from_numpy(np.array(shelf.get(key(stop))["theta"])) for stop in stops}
 
 
 def _read(shelf: Shelf, stop: int) -> Trained:

@@ -60,10 +60,7 @@ class Report:
 
     def add_figure(self, run: RunFolder, name: str, figure: Figure) -> str:
         """Save a figure as PNG and SVG under ``figures/`` of the run and list it; returns its path, for a section."""
-        from whence.plots.saving import save_figure
-
-        path = save_figure(figure, Path(run.folder) / "figures", name)
-        self.figures.append(path.relative_to(run.folder).as_posix())
+        self.figures.append(keep_figure(run, name, figure))
         return self.figures[-1]
 
     def save(self, run: RunFolder) -> None:
@@ -126,6 +123,13 @@ class Progress:
     def say(self, text: str) -> None:
         """One line, with the seconds since the start."""
         print(f"[{self.study} {time.monotonic() - self.started:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+def keep_figure(run: RunFolder, name: str, figure: Figure) -> str:
+    """Save a figure as PNG and SVG under ``figures/`` of the run; its path in the run folder."""
+    from whence.plots.saving import save_figure
+
+    return save_figure(figure, Path(run.folder) / "figures", name).relative_to(run.folder).as_posix()
 
 
 def _slug(title: str) -> str:

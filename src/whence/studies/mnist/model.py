@@ -14,12 +14,13 @@ from whence.curvature.hessian import Hessian
 from whence.curvature.operator import Matrix
 from whence.examples import Examples
 from whence.execution import JoblibMapper, RunFolder
+from whence.execution.shelf import Shelf
 from whence.gradients import functional, tuning
 from whence.mapping import AbstractMapper, SerialMapper
 from whence.models import AllCNN, all_cnn
 from whence.objective import Objective, objective_of
 from whence.parameters import load_vector, save_checkpoint
-from whence.retraining.pieces import train_in_pieces
+from whence.retraining.pieces import checkpoints, train_in_pieces
 from whence.studies.mnist import data
 from whence.studies.mnist.plan import CLASS, SUBJECT, WEIGHT_DECAY, Plan, plan_of
 from whence.studies.study import Progress, Settings
@@ -105,6 +106,13 @@ def for_long_training(task: Classification, settings: Settings) -> Classificatio
     if settings.effort != "faithful" or not torch.cuda.is_available():
         return task
     return Classification(copy.deepcopy(task.module).to("cuda"), weight_decay=WEIGHT_DECAY)
+
+
+def along_the_way(objective: Objective, shelf: Shelf) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The steps at which a training's checkpoints are kept, and the objective there."""
+    kept = checkpoints(shelf)
+    values = [functional.evaluate_objective(objective, theta).value for theta in kept.values()]
+    return np.array(list(kept)), np.array(values)
 
 
 def dense_hessian(run: RunFolder, model: MnistModel, progress: Progress) -> Matrix:

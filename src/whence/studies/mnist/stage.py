@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from whence import files
 from whence.execution import RunFolder
-from whence.plots.saving import save_figure
 from whence.studies.mnist import model as models
 from whence.studies.mnist.model import MnistModel
 from whence.studies.section import Section
-from whence.studies.study import Progress, Settings
+from whence.studies.study import Progress, Settings, keep_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,8 +40,7 @@ class Context:
 
     def figure(self, name: str, figure: Figure) -> str:
         """Save a figure as PNG and SVG; its path in the run folder."""
-        path = save_figure(figure, Path(self.run.folder) / "figures", name)
-        return str(path.relative_to(self.run.folder))
+        return keep_figure(self.run, name, figure)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from whence.embedding.activations import activations
 from whence.gradients import functional
 from whence.plots import picture_grid, training_curves
 from whence.plots.pictures import Panel
-from whence.retraining.pieces import key
-from whence.studies.mnist.model import MnistModel
+from whence.studies.mnist.model import MnistModel, along_the_way
 from whence.studies.mnist.plan import DAMPING, WEIGHT_DECAY
 from whence.studies.mnist.stage import Context, Outcome
 from whence.studies.mnist.thesis import HYPERPARAMETERS, LAYERS
@@ -141,14 +140,8 @@ def _subjects(context: Context) -> Section:
 
 def _curve(context: Context, reached: dict[str, Any]) -> Section:
     """The objective at the checkpoints along the way, in full passes."""
-    model, shelf = context.model, context.run.shelf("training")
-    steps = sorted(int(name.removeprefix(key(0)[:-1])) for name in shelf.done())
-    objective = model.objective
-    values = []
-    for step in steps:
-        theta = torch.from_numpy(np.array(shelf.get(key(step))["theta"]))
-        values.append(functional.evaluate_objective(objective, theta).value)
-    figure = training_curves({"objective": (np.array(steps), np.array(values))}, axis_labels=("step", "objective"))
+    curve = along_the_way(context.model.objective, context.run.shelf("training"))
+    figure = training_curves({"objective": curve}, axis_labels=("step", "objective"))
     words = (
         f"After {reached['steps']:,} steps: test accuracy {reached['test_accuracy']:.2%}, objective "
         f"{reached['objective']:.4f} (mean loss {reached['mean_loss']:.4f}), gradient norm "
