@@ -24,6 +24,13 @@ class Batch:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The inputs as a model is called with them: positional arguments, and those by name."""
+        if isinstance(self.inputs, Mapping):
+            return (), dict(self.inputs)
+        return (self.inputs,) if isinstance(self.inputs, Tensor) else tuple(self.inputs), {}
+
     def to(self, dtype: torch.dtype, device: torch.device) -> Batch:
         """Floating inputs and targets in ``dtype``; everything on ``device``."""
         return Batch(

@@ -103,9 +103,7 @@ class AbstractTask(ABC):
         """The same with the parameters by name, for what is differentiated one parameter at a time."""
         like = next(iter(parameters.values()))
         batch = batch.to(like.dtype, like.device)
-        args, kwargs = ((), dict(batch.inputs)) if isinstance(batch.inputs, Mapping) else (batch.inputs, {})
-        args = (args,) if isinstance(args, Tensor) else args
-        output = functional_call(self.module, dict(parameters), args, kwargs)
+        output = functional_call(self.module, dict(parameters), *batch.arguments)
         output = getattr(output, "logits", output)
         if not isinstance(output, Tensor):
             raise TypeError(

@@ -98,10 +98,8 @@ def _run(
 ) -> dict[str, Tensor]:
     """One forward pass: the output of each layer as [batch, d]."""
     calls: dict[str, list[Any]] = {name: [] for name in layers}
-    args, kwargs = ((), dict(batch.inputs)) if isinstance(batch.inputs, Mapping) else (batch.inputs, {})
-    args = (args,) if isinstance(args, Tensor) else args
     with _listening(layers, calls):
-        functional_call(module, dict(state), args, kwargs)
+        functional_call(module, dict(state), *batch.arguments)
     return {name: _rows(name, outputs, len(batch)) for name, outputs in calls.items()}
 
 
