@@ -49,8 +49,11 @@ class Hessian(AbstractOperator):
 
     def dense(self, mapper: AbstractMapper | None = None) -> Tensor:
         o, mapper = self.objective, serial(mapper)
-        part = partial(_loss_matrix, o.task, o.theta, o.batch_size)
-        matrix = o.weight * mapper.sum(part, o.train.shards(mapper.shards))
+        count = mapper.shards
+        # A row costs the same for one image as for a batch, so a single batch is shared out by rows.
+        single = o.count <= o.batch_size
+        pieces = [(o.train, k, count) for k in range(count)] if single else [(s, 0, 1) for s in o.train.shards(count)]
+        matrix = o.weight * mapper.sum(partial(_loss_matrix, o.task, o.theta, o.batch_size), pieces)
         return matrix + torch.diag(o.decay)  # type: ignore[no-any-return]
 
     def surrogate(self) -> AbstractOperator:
@@ -84,12 +87,14 @@ def _loss_products(task: AbstractTask, theta: Tensor, batch_size: int, v: Tensor
     return found
 
 
-def _loss_matrix(task: AbstractTask, theta: Tensor, batch_size: int, examples: Examples) -> Tensor:
-    """Σ_i ∇²ℓ_i [parameter, parameter], row after row above the diagonal only.
+def _loss_matrix(task: AbstractTask, theta: Tensor, batch_size: int, piece: tuple[Examples, int, int]) -> Tensor:
+    """Σ_i ∇²ℓ_i [parameter, parameter] over (examples, first, step): each layer's rows first, first + step, ...
 
-    A row of one layer's parameter is differentiated by the parameters from there on, so that the passes through all
-    earlier layers are left out; products with unit vectors would go through every layer for every row.
+    Row after row above the diagonal only: a row of one layer's parameter is differentiated by the parameters from there
+    on, so that the passes through all earlier layers are left out; products with unit vectors would go through every
+    layer for every row.
     """
+    examples, first, step = piece
     upper = theta.new_zeros(len(theta), len(theta))
     slices, together = list(task.layout.slices.values()), _many_at_once(task)
     for _, batch in examples.batches(batch_size):
@@ -99,16 +104,17 @@ def _loss_matrix(task: AbstractTask, theta: Tensor, batch_size: int, examples: E
             pieces = list(named.values())
             gradients = torch.autograd.grad(total, pieces, create_graph=True, materialize_grads=True)
         for number, gradient in enumerate(gradients):
-            if gradient.requires_grad:
-                rows = _rows(gradient.reshape(-1), pieces[number:], together)
-                upper[slices[number], slices[number].start :] += rows
+            if gradient.requires_grad and first < gradient.numel():
+                place, own = slices[number], slice(first, None, step)
+                units = torch.eye(gradient.numel(), dtype=theta.dtype, device=theta.device)[own]
+                rows = _rows(gradient.reshape(-1), pieces[number:], units, together)
+                upper[place.start : place.stop, place.start :][own] += rows
     return torch.triu(upper) + torch.triu(upper, 1).T
 
 
-def _rows(gradient: Tensor, pieces: list[Tensor], together: bool) -> Tensor:
-    """∂gradient_j/∂pieces for all j [size of gradient, size of pieces]."""
+def _rows(gradient: Tensor, pieces: list[Tensor], units: Tensor, together: bool) -> Tensor:
+    """∂(unit · gradient)/∂pieces for the units [k, size of gradient]: [k, size of pieces]."""
     rows = []
-    units = torch.eye(len(gradient), dtype=gradient.dtype, device=gradient.device)
     for block in torch.split(units, BLOCK) if together else units:
         found = torch.autograd.grad(
             gradient, pieces, block, retain_graph=True, is_grads_batched=together, materialize_grads=True

@@ -16,7 +16,7 @@ from whence.solvers.spectrum import extremes
 
 LARGEST = 20_000
 EIGENVALUES_UP_TO = 1_000
-LOOKING = 60
+LOOKING, WITHIN = 60, 1e-4
 
 
 @final
@@ -58,7 +58,9 @@ def _extremes(matrix: Tensor, factor: Tensor) -> tuple[float, float]:
     if len(matrix) <= EIGENVALUES_UP_TO:
         eigenvalues = torch.linalg.eigvalsh(matrix)
         return float(eigenvalues[0]), float(eigenvalues[-1])
-    return 1.0 / extremes(_Inverse(factor), LOOKING).lambda_max, extremes(Matrix(matrix), LOOKING).lambda_max
+    pair = (_Inverse(factor), Matrix(matrix))
+    smallest, largest = (extremes(one, LOOKING, largest_within=WITHIN) for one in pair)
+    return 1.0 / smallest.lambda_max, largest.lambda_max
 
 
 @final

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -31,8 +32,11 @@ class Extremes:
         return self.lambda_min + self.error_min < -self.rounding
 
 
-def extremes(operator: AbstractOperator, steps: int = 30, seed: int = 0) -> Extremes:
-    """Estimate λ_min and λ_max with ``steps`` products; exact when steps ≥ the number of parameters."""
+def extremes(operator: AbstractOperator, steps: int = 30, seed: int = 0, largest_within: float = 0.0) -> Extremes:
+    """Estimate λ_min and λ_max with ``steps`` products; exact when steps ≥ the number of parameters.
+
+    ``largest_within``: stop as soon as the Ritz pair of λ_max has no larger residual than this, relative to λ_max.
+    """
     size = operator.size
     steps = min(steps, size)
     generator = torch.Generator().manual_seed(seed)
@@ -51,12 +55,21 @@ def extremes(operator: AbstractOperator, steps: int = 30, seed: int = 0) -> Extr
         done = step + 1
         if beta[step] <= 1e-12 * max(1.0, float(np.abs(alpha[:done]).max())):
             break
+        values, last = _ritz(alpha[:done], beta[:done])
+        if last[-1] <= largest_within * values[-1]:
+            break
         vector = product / beta[step]
-    tridiagonal = np.diag(alpha[:done]) + np.diag(beta[: done - 1], 1) + np.diag(beta[: done - 1], -1)
-    values, vectors = np.linalg.eigh(tridiagonal)
-    last = np.abs(beta[done - 1] * vectors[-1])
+    values, last = _ritz(alpha[:done], beta[:done])
     rounding = 64 * torch.finfo(operator.dtype).eps * float(np.abs(values).max())
     return Extremes(float(values[0]), float(values[-1]), float(last[0]), float(last[-1]), done, rounding)
+
+
+def _ritz(
+    alpha: npt.NDArray[np.float64], beta: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Eigenvalues of the tridiagonal matrix, smallest first, and the residual of each Ritz pair."""
+    values, vectors = np.linalg.eigh(np.diag(alpha) + np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1))
+    return values, np.abs(beta[-1] * vectors[-1])
 
 
 def _product(operator: AbstractOperator, vector: Tensor) -> Tensor:

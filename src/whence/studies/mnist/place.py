@@ -51,7 +51,7 @@ def trained(context: Context, train: Examples, recipe: Adam) -> Place:
     size = max(1, recipe.steps // PIECES)
     found = train_in_pieces(recipe, objective_of(task, train), settings.seed, shelf, size)
     load_vector(module, task.layout, found.theta)
-    return _place("where training stopped", task, train, dict(found.state))
+    return _place(context, "where training stopped", task, train, dict(found.state))
 
 
 def minimum(context: Context, here: Place, train: Examples) -> Place:
@@ -65,12 +65,12 @@ def minimum(context: Context, here: Place, train: Examples) -> Place:
     theta = torch.from_numpy(np.array(shelf.get(objective.checkpoint)["theta"]))
     module = all_cnn(0).double()
     load_vector(module, here.task.layout, theta)
-    return _place("at a minimum", Classification(module, weight_decay=WEIGHT_DECAY), train, {})
+    return _place(context, "at a minimum", Classification(module, weight_decay=WEIGHT_DECAY), train, {})
 
 
-def _place(name: str, task: Classification, train: Examples, moments: dict[str, Any]) -> Place:
+def _place(context: Context, name: str, task: Classification, train: Examples, moments: dict[str, Any]) -> Place:
     objective = objective_of(task, train, torch.float64)
-    matrix = Hessian(replace(objective, batch_size=objective.count)).dense()
+    matrix = Hessian(replace(objective, batch_size=objective.count)).dense(context.model.mapper)
     values = torch.linalg.eigvalsh(matrix)
     norm = float(functional.evaluate_objective(objective, objective.theta).gradient.norm())
     hessian = Matrix(matrix, objective.checkpoint)
