@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 OUT ?= runs/digits
 JOBS ?= 2
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench screenshots clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,10 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench.run
+
+screenshots: $(READY)
+	test -e $(OUT)/report.json || $(MAKE) demo
+	$(BIN)/python -m tools.screenshots $(OUT) docs/screenshots
 
 clean:
 	rm -rf $(VENV) runs build dist

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import pytest
+import torch
+from torch import Tensor
 
 import whence as wh
-from whence.attribution.attributor import AbstractAttributor, Explainer
+from whence.attribution.attributor import AbstractAttributor, Explainer, Prepared, Scored
 from whence.curvature.operator import AbstractOperator, Diagonal
+from whence.examples import Examples
+from whence.mapping import AbstractMapper
 from whence.objective import Objective
 from whence.solvers.solver import AbstractSolver
+from whence.task import AbstractTask
 
 MAPPERS = [
     pytest.param(wh.SerialMapper(1), id="serial-1"),
@@ -50,7 +55,9 @@ class Method:
     ``zero``: an example of zero gradient scores 0 under a sum objective;
     ``samples``: it draws examples by their position, so their order matters, and asks for a mean objective;
     ``float32``: the same method with a tolerance that float32 can meet, where it differs;
-    ``classes``: it needs a classification task; ``one_input``: it needs inputs that are a single tensor.
+    ``classes``: it needs a classification task; ``one_input``: it needs inputs that are a single tensor;
+    ``certified``: its report speaks of a solve, though not by a solver of its choice; ``beyond``: problems that it
+    cannot answer for.
     """
 
     attributor: AbstractAttributor
@@ -63,10 +70,13 @@ class Method:
     float32: AbstractAttributor | None = None
     classes: bool = False
     one_input: bool = False
+    certified: bool = False
+    beyond: tuple[str, ...] = ()
 
     def takes(self, name: str) -> bool:
         """Whether the method can answer for this problem."""
-        return not (self.classes and name in WITHOUT_CLASSES) and not (self.one_input and name == "dict")
+        unfit = (self.classes and name in WITHOUT_CLASSES) or (self.one_input and name == "dict")
+        return not unfit and name not in self.beyond
 
     def fit(self, problem: Any, **options: Any) -> Explainer:
         return self.attributor.fit(problem.task, problem.train, **options)
@@ -141,7 +151,98 @@ EMBEDDED = [
         embedded(wh.CentroidRelationship("input", "mahalanobis"), classes=True), id="centroid-relationship-mahalanobis"
     ),
 ]
-ATTRIBUTORS = [*INFLUENCE, *SAMPLED, *CORRECTED, *BASELINES, *EMBEDDED]
+
+
+@final
+@dataclass(frozen=True)
+class OfTheModel(AbstractAttributor):
+    """A method whose choices hang on the model, as checkpoints do: ``make(θ)`` gives it for each."""
+
+    make: Callable[[Tensor], AbstractAttributor]
+
+    @property
+    def name(self) -> str:
+        return self.make(torch.zeros(1)).name
+
+    @property
+    def sign(self) -> str:
+        return self.make(torch.zeros(1)).sign
+
+    def measured(self, task: AbstractTask) -> tuple[str, str]:
+        return self.make(task.parameters()).measured(task)
+
+    def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
+        return self.make(objective.theta).prepare(objective, mapper)
+
+    def score(self, objective: Objective, prepared: Prepared, queries: Examples, mapper: AbstractMapper) -> Scored:
+        return self.make(objective.theta).score(objective, prepared, queries, mapper)
+
+    def self_score(self, objective: Objective, prepared: Prepared, mapper: AbstractMapper) -> Scored:
+        return self.make(objective.theta).self_score(objective, prepared, mapper)
+
+
+def along(theta: Tensor) -> list[tuple[Tensor, float]]:
+    """Three points of a made-up training that ended at θ."""
+    return [(0.5 * theta, 0.3), (0.9 * theta, 0.2), (theta, 0.1)]
+
+
+def in_steps(theta: Tensor) -> list[wh.Checkpoint]:
+    return [wh.Checkpoint(point, rate, 7) for point, rate in along(theta)]
+
+
+TRACED = [
+    # a step on an example whose gradient is 0 at the last checkpoint may have moved the model at an earlier one
+    pytest.param(Method(OfTheModel(lambda theta: wh.TracIn(along(theta))), zero=False), id="tracin"),
+    pytest.param(Method(OfTheModel(lambda theta: wh.TracIn(in_steps(theta))), zero=False), id="tracin-steps"),
+    pytest.param(Method(OfTheModel(lambda theta: wh.TracIn(theta))), id="tracin-one"),
+]
+PROJECTED = [
+    pytest.param(Method(wh.TRAK(6, ridge=0.01, threshold=1e-3), certified=True, beyond=("dict", "poisson")), id="trak"),
+    pytest.param(
+        Method(
+            OfTheModel(lambda theta: wh.TRAK(6, along(theta), "gaussian", 0.01, keep_features=False)),
+            zero=False,
+            certified=True,
+            beyond=("dict", "poisson"),
+        ),
+        id="trak-ensemble",
+    ),
+]
+NEAREST = [
+    pytest.param(embedded(wh.KNNShapley(3), classes=True), id="knn-shapley"),
+    pytest.param(embedded(wh.KNNShapley(4, "output", "cosine"), classes=True), id="knn-shapley-cosine"),
+    pytest.param(embedded(wh.KNNShapley(2, "output", "mahalanobis"), classes=True), id="knn-shapley-mahalanobis"),
+]
+REPRESENTER = [
+    # the last layer is fitted anew, and what had no gradient may then have one; bilinear has no linear last layer
+    pytest.param(
+        Method(wh.RepresenterPoints(), zero=False, certified=True, beyond=("bilinear",)), id="representer-points"
+    ),
+]
+
+
+def relative(to: Any, base: AbstractAttributor) -> Method:
+    # an example without gradient is 0/0, which rounding decides
+    return Method(wh.RelatIF(base, to), zero=False, certified=True)
+
+
+RELATIVE = [
+    pytest.param(relative("parameters", wh.InfluenceFunction(wh.Dense(), 0.1)), id="relatif-parameters"),
+    pytest.param(relative("loss", wh.InfluenceFunction(wh.Dense(), 0.1)), id="relatif-loss"),
+    pytest.param(relative("parameters", wh.ApproximateLeaveOneOut(wh.Dense(), 0.1)), id="relatif-leverage"),
+]
+ATTRIBUTORS = [
+    *INFLUENCE,
+    *SAMPLED,
+    *CORRECTED,
+    *BASELINES,
+    *EMBEDDED,
+    *TRACED,
+    *PROJECTED,
+    *NEAREST,
+    *REPRESENTER,
+    *RELATIVE,
+]
 
 
 def on(*names: str) -> list[Any]:

@@ -9,27 +9,39 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from whence.archive import load as load
+    from whence.accessor import load as load
     from whence.archive import save as save
     from whence.attribution.approximate_leave_one_out import ApproximateLeaveOneOut as ApproximateLeaveOneOut
     from whence.attribution.baselines import GradientDot as GradientDot
     from whence.attribution.baselines import GradientNorm as GradientNorm
     from whence.attribution.baselines import Loss as Loss
     from whence.attribution.baselines import Random as Random
+    from whence.attribution.breakdown import breakdown as breakdown
     from whence.attribution.centroid import CentroidDistance as CentroidDistance
     from whence.attribution.centroid import CentroidRelationship as CentroidRelationship
+    from whence.attribution.checkpoints import Checkpoint as Checkpoint
+    from whence.attribution.groups import GroupInfluence as GroupInfluence
     from whence.attribution.influence import InfluenceFunction as InfluenceFunction
+    from whence.attribution.input_influence import input_influence as input_influence
+    from whence.attribution.nearest import KNNShapley as KNNShapley
+    from whence.attribution.relatif import RelatIF as RelatIF
+    from whence.attribution.representer import RepresenterPoints as RepresenterPoints
+    from whence.attribution.representer import representer_values as representer_values
     from whence.attribution.similarity import Similarity as Similarity
+    from whence.attribution.tracin import TracIn as TracIn
+    from whence.attribution.trak import TRAK as TRAK
     from whence.curvature.gauss_newton import GaussNewton as GaussNewton
     from whence.curvature.hessian import Hessian as Hessian
     from whence.evaluation.agreement import agreement as agreement
     from whence.examples import as_examples as as_examples
     from whence.execution.mappers import JoblibMapper as JoblibMapper
+    from whence.explorer.notebook import explore as explore
     from whence.mapping import SerialMapper as SerialMapper
     from whence.solvers.conjugate_gradient import ConjugateGradient as ConjugateGradient
     from whence.solvers.dense import Dense as Dense
     from whence.solvers.eigen import Eigen as Eigen
     from whence.solvers.lissa import LiSSA as LiSSA
+    from whence.sweep import damping_sweep as damping_sweep
     from whence.tasks import Classification as Classification
     from whence.tasks import CustomTask as CustomTask
     from whence.tasks import Regression as Regression
@@ -38,6 +50,7 @@ _WHERE = {
     "ApproximateLeaveOneOut": "whence.attribution.approximate_leave_one_out",
     "CentroidDistance": "whence.attribution.centroid",
     "CentroidRelationship": "whence.attribution.centroid",
+    "Checkpoint": "whence.attribution.checkpoints",
     "Classification": "whence.tasks",
     "ConjugateGradient": "whence.solvers.conjugate_gradient",
     "CustomTask": "whence.tasks",
@@ -46,18 +59,29 @@ _WHERE = {
     "GaussNewton": "whence.curvature.gauss_newton",
     "GradientDot": "whence.attribution.baselines",
     "GradientNorm": "whence.attribution.baselines",
+    "GroupInfluence": "whence.attribution.groups",
     "Hessian": "whence.curvature.hessian",
     "InfluenceFunction": "whence.attribution.influence",
     "JoblibMapper": "whence.execution.mappers",
+    "KNNShapley": "whence.attribution.nearest",
     "LiSSA": "whence.solvers.lissa",
     "Loss": "whence.attribution.baselines",
     "Random": "whence.attribution.baselines",
     "Regression": "whence.tasks",
+    "RelatIF": "whence.attribution.relatif",
+    "RepresenterPoints": "whence.attribution.representer",
     "SerialMapper": "whence.mapping",
     "Similarity": "whence.attribution.similarity",
+    "TRAK": "whence.attribution.trak",
+    "TracIn": "whence.attribution.tracin",
     "agreement": "whence.evaluation.agreement",
     "as_examples": "whence.examples",
-    "load": "whence.archive",
+    "breakdown": "whence.attribution.breakdown",
+    "damping_sweep": "whence.sweep",
+    "explore": "whence.explorer.notebook",
+    "input_influence": "whence.attribution.input_influence",
+    "load": "whence.accessor",
+    "representer_values": "whence.attribution.representer",
     "save": "whence.archive",
 }
 

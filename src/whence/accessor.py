@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,9 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from whence import archive, results
+from whence import archive, results, verification
 
 Side = Literal["both", "helpful", "harmful"]
+
+load = archive.load
+"""``whence.load``: named here, so that scores which are read have these verbs too."""
 
 
 @xr.register_dataarray_accessor("whence")  # type: ignore[no-untyped-call]
@@ -62,6 +66,25 @@ class ScoresAccessor:
                     frame[extra] = part[extra].values
             frames.append(pd.DataFrame(frame))
         return pd.concat(frames, ignore_index=True)
+
+    def verified(self) -> pd.DataFrame:
+        """The verified examples of each query with both numbers, see :func:`whence.verification.table`."""
+        return verification.table(self._array)
+
+    def refits(self) -> xr.Dataset:
+        """The refits of verified scores as a truth, for :func:`whence.agreement`."""
+        return verification.truth_of(self._array)
+
+    def show(self, query: Any = None, k: int = 12, train: Any = None, queries: Any = None) -> Any:
+        """The interactive page of some queries, for a notebook to show or to be saved; see :func:`whence.explore`.
+
+        ``query``: their ids (by default all, of many those with the greatest loss); ``k``: examples listed on a side;
+        ``train``, ``queries``: the data, if the page shall show what the examples look like.
+        Raises KeyError for an id that is not there, ValueError for ``k`` outside 1 to 200.
+        """
+        # The page stands on a higher floor and is loaded only when someone wants to see it.
+        notebook = importlib.import_module("whence.explorer.notebook")
+        return notebook.show(self._array, query, k, train, queries)
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row a (query, train) pair, with all coordinates as columns."""

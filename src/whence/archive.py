@@ -90,7 +90,8 @@ def _plain_name(name: Any) -> bool:
 
 def _plain_values(name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if not values.dtype.hasobject:
-        return values
+        # Row by row, also where scores are a transposed view: one query is then read alone.
+        return np.asarray(values, order="C")
     if not all(isinstance(value, str) for value in values.ravel().tolist()):
         raise results.ResultError(f"{name} holds Python objects; convert it to numbers or to strings first")
     return values.astype(str)

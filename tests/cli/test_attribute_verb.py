@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import whence as wh
-from whence.cli import methods
+from whence.cli import exhibits, methods
 from whence.execution import RunFolder
+from whence.exhibit import Exhibit
 from whence.solvers.lissa import LiSSA
 
 WORDS = ["--method", "influence", "--queries", "wrong", "--out", "run"]
@@ -298,3 +299,59 @@ def test_as_a_process_of_its_own(program, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["tables"]["top examples"]
+
+
+def test_what_a_page_shows_is_kept_beside_the_scores(whence, program, tmp_path: Path) -> None:
+    name = f"{program()}:task"
+    assert whence("attribute", name, *given(method="leverage-corrected", damping=0.05)).code == 0
+    found = Exhibit.read(RunFolder.read(tmp_path / "run"))
+    assert found.problems == []
+    assert (found.about["title"], found.about["kind"]) == (name, "features")
+    assert found.about["refit"] == {"kind": "program", "damping": 0.05}
+    assert found.columns("queries")["id"].tolist() == ["q3", "q7"]
+    assert [one["name"] for one in found.about["maps"]] == ["pca input", "tsne input"]
+    sys.modules.pop(name.split(":")[0])
+    sys.path.insert(0, str(tmp_path))
+    task, train, _ = __import__(name.split(":")[0]).task()
+    expected = wh.ApproximateLeaveOneOut(wh.Dense(), 0.05).fit(task, train).self_influence()
+    np.testing.assert_allclose(found.columns("train")["self_influence"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("method", "solver", "column"),
+    [("influence", "cg", True), ("influence", "dense", True), ("loss", None, False), ("gradient-dot", None, False)],
+)
+def test_self_influence_where_a_method_solves(whence, program, tmp_path, method: str, solver, column: bool) -> None:
+    assert whence("attribute", f"{program()}:task", *given(method=method, solver=solver)).code == 0
+    found = Exhibit.read(RunFolder.read(tmp_path / "run"))
+    assert ("self_influence" in found.columns("train")) is column
+    assert "disagreement" in found.columns("train")
+
+
+def test_a_large_model_by_conjugate_gradients_has_none(whence, program, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(exhibits, "SMALL", 7)
+    assert whence("attribute", f"{program()}:task", *given(solver="cg")).code == 0
+    assert "self_influence" not in Exhibit.read(RunFolder.read(tmp_path / "run")).columns("train")
+
+
+def test_an_exhibit_that_cannot_be_made_is_a_warning(whence, program, tmp_path, monkeypatch) -> None:
+    def fail(*args: object) -> None:
+        raise ZeroDivisionError("odd data")
+
+    monkeypatch.setattr(exhibits, "exhibit", fail)
+    answer = whence("attribute", f"{program()}:task", *given())
+    assert answer.code == 0
+    assert (
+        "warning: the scores are kept, but not what a page shows beside them (ZeroDivisionError: odd data)"
+        in answer.err
+    )
+    assert answer.out.startswith("top examples")
+    assert RunFolder.read(tmp_path / "run").load("scores").sizes["query"] == 2
+
+
+def test_a_run_without_an_exhibit_if_so_asked(whence, program, tmp_path) -> None:
+    name = f"{program()}:task"
+    assert whence("attribute", name, *given(), "--no-exhibit").code == 0
+    assert not (tmp_path / "run" / "exhibit").exists()
+    assert whence("attribute", name, *given()).code == 0  # and the same command later adds it
+    assert (tmp_path / "run" / "exhibit" / "about.json").exists()

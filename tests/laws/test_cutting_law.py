@@ -38,8 +38,7 @@ def test_many_shards_in_float32(method: cases.Method) -> None:
     assert_close(cut, whole, 1e-5)
 
 
-@pytest.mark.parametrize("name", ["shared", "bilinear"])
-@pytest.mark.parametrize("method", cases.ATTRIBUTORS)
+@pytest.mark.parametrize(("method", "name"), cases.on("shared", "bilinear"))
 def test_the_batch_size_changes_nothing(method: cases.Method, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     p = problem(name)
     explainer = method.fit(p)

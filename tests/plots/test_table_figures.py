@@ -215,3 +215,36 @@ def test_new_figures_can_be_saved(tmp_path) -> None:
     table = pd.DataFrame({"$x$": [0.1]}, index=["$\\frac$"])
     path = plots.save_figure(plots.heat_table(table), tmp_path, "heat")
     assert path.with_suffix(".svg").read_bytes().startswith(b"<?xml")
+
+
+def removals() -> pd.DataFrame:
+    table = pd.DataFrame([(name, k, 0.1 * k) for name in ("influence", "random") for k in (5, 1, 20)])
+    table.columns = ["ranking", "k", "effect"]
+    return table
+
+
+def test_removal_curves() -> None:
+    table = removals()
+    bounds = {"effect_low": table["effect"] - 0.1, "effect_high": table["effect"] + 0.1}
+    figure = plots.removal_curves(table.assign(**bounds), "change in loss (nats)", "What is lost")
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    assert (axes.get_ylabel(), axes.get_title()) == ("change in loss (nats)", "What is lost")
+    mine, chance, zero = axes.lines
+    assert mine.get_xdata().tolist() == [1, 5, 20]
+    assert mine.get_ydata() == pytest.approx([0.1, 0.5, 2.0])
+    assert (mine.get_linestyle(), chance.get_linestyle()) == ("-", "--")
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "5", "20"]
+    assert zero.get_ydata() == [0, 0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["influence", "random"]
+    assert len(axes.collections) == 2
+
+
+def test_removal_curves_at_the_edges() -> None:
+    assert "no removals" in texts(plots.removal_curves(removals()[:0]))
+    assert len(plots.removal_curves(removals()).axes[0].collections) == 0
+    with pytest.raises(ValueError, match="lacks the columns"):
+        plots.removal_curves(removals().drop(columns="k"))
+    with pytest.raises(ValueError, match="several rows"):
+        plots.removal_curves(pd.concat([removals(), removals()]))

@@ -75,3 +75,19 @@ def test_a_large_factor_reports_its_extremes_by_lanczos(monkeypatch: pytest.Monk
     state = Dense().prepare(Matrix(0.5 * (matrix + matrix.T)))
     assert state.lambda_min == pytest.approx(1e-2, rel=1e-6)
     assert state.lambda_max == pytest.approx(1e2, rel=1e-6)
+
+
+def test_it_goes_on_for_the_end_that_was_asked_for() -> None:
+    """The largest eigenvalue stands apart and is found first, exactly; the smallest needs more products."""
+    values = np.concatenate([[-0.05], np.linspace(0, 1, 300), [100.0]])
+    operator = diagonal(*values)
+    largest = extremes(operator, 250, largest_within=1e-6)
+    smallest = extremes(operator, 250, smallest_within=1e-6)
+    both = extremes(operator, 250, largest_within=1e-6, smallest_within=1e-6)
+    assert largest.steps < 10 < smallest.steps < 250
+    assert both == smallest
+    assert smallest.lambda_min == pytest.approx(-0.05, abs=1e-4)
+    assert smallest.error_min <= 1e-6 * 100
+    plain = extremes(operator, 120)
+    assert plain.steps == 120
+    assert plain.lambda_min == pytest.approx(-0.05, abs=1e-9)

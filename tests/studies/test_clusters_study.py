@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from whence.execution import RunFolder
+from whence.exhibit import Exhibit
 from whence.studies.clusters import CORRECTED, FIRST, STUDY
 from whence.studies.study import Report, Settings
 
@@ -114,3 +115,12 @@ def test_a_second_run_and_two_jobs_give_the_same(tiny: Run, tmp_path: Path, monk
     monkeypatch.setattr("whence.retraining.from_scratch.FromScratch.refit", refuse)
     monkeypatch.setattr("whence.retraining.converged.Converged.refit", refuse)
     assert STUDY.run(run, Settings("tiny")).record == report.record
+
+
+def test_its_page_has_maps_columns_and_agreement(tiny: Run) -> None:
+    shown = Exhibit.read(tiny[1])
+    assert shown.problems == []
+    assert {one["name"] for one in shown.about["columns"]} == {"self_influence", "disagreement", "neighbours_label"}
+    assert [one["name"] for one in shown.about["maps"]] == ["pca input", "tsne input"]
+    assert {row["truth"] for row in shown.about["agreement"]} == {"truth"}
+    assert shown.about["refit"] == {"kind": "study", "damping": 0.0}

@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from whence.datasets import digits as digits_data
 from whence.execution import RunFolder
+from whence.exhibit import Exhibit
+from whence.retraining.group import leave_group_out
 from whence.studies import digits
 from whence.studies.study import Report, Settings
 
@@ -63,3 +66,34 @@ def test_a_second_run_repeats_no_refit(report: Report, folder: Path, monkeypatch
     with RunFolder.open(folder, CONFIG, kind="study") as run:
         again = digits.STUDY.run(run, Settings(size="tiny"))
     assert again.facts == report.facts
+
+
+def test_its_page_shows_images_similarities_and_agreement(report: Report, folder: Path) -> None:
+    run = RunFolder.read(folder)
+    shown = Exhibit.read(run)
+    assert shown.problems == []
+    assert shown.pictures("train").shape == (300, 8, 8)
+    images = digits_data(300)[0].take(slice(None)).inputs[:, 0].numpy()
+    np.testing.assert_array_equal(shown.pictures("train"), np.rint(images * 255))
+    maps = {one["name"] for one in shown.about["maps"]}
+    assert maps == {f"{kind} {layer}" for kind in ("pca", "tsne") for layer in ("input", "h3_d")}
+    judged = {row["scores"] for row in shown.about["agreement"] if row["pearson"] is not None}
+    assert judged == {"influence", "leverage-corrected", "gauss-newton"}
+    assert run.load("cosine-h3_d").attrs["quantity"] == "cosine similarity of h3_d"
+    correct = shown.columns("train")["label"] == shown.columns("train")["prediction"]
+    own = shown.columns("train")["self_influence"]
+    assert correct.mean() > 0.9
+    assert (own > 0).all()
+
+
+def test_its_network_can_be_refitted(report: Report, folder: Path) -> None:
+    with RunFolder.open(folder, CONFIG, kind="study") as run:
+        opened = digits.reopen(run, Settings(size="tiny"))
+    scores, truth = (RunFolder.read(folder).load(name) for name in ("influence", "truth-proximal-0.05"))
+    removed = truth["removed"].values[:1].tolist()
+    again = leave_group_out(opened.task, opened.train, opened.queries, {"one": removed}, opened.refit, lambda *_: None)
+    np.testing.assert_allclose(again["effect"][0], truth["effect"].sel(removed=removed[0]), rtol=1e-6, atol=1e-12)
+    pair = scores["train"].values[np.argsort(-abs(scores.values).max(0))[:2]].tolist()
+    both = leave_group_out(opened.task, opened.train, opened.queries, {"two": pair}, opened.refit, lambda *_: None)
+    predicted = scores.sel(train=pair).sum("train").values
+    assert np.corrcoef(predicted, both["effect"].values[0, :, 0])[0, 1] > 0.95

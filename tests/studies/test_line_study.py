@@ -14,6 +14,7 @@ from whence.attribution.approximate_leave_one_out import ApproximateLeaveOneOut
 from whence.datasets import line
 from whence.examples import Examples
 from whence.execution import RunFolder
+from whence.exhibit import Exhibit
 from whence.solvers.dense import Dense
 from whence.studies.line import STUDY, diagnostics, fit
 from whence.studies.study import Report, Settings
@@ -91,3 +92,15 @@ def test_a_report_can_be_read_again_and_has_its_figure(tmp_path: Path) -> None:
 def ols(data: Examples) -> OLSInfluence:
     x, y = data.take(slice(None)).inputs[:, 0].numpy(), data.targets().numpy()
     return OLSInfluence(sm.OLS(y, np.column_stack([np.ones_like(x), x])).fit())
+
+
+def test_its_page_shows_the_fit_of_all_points(tmp_path: Path) -> None:
+    with RunFolder.open(tmp_path / "r", {}, kind="study") as run:
+        STUDY.run(run, Settings("tiny"))
+    shown = Exhibit.read(RunFolder.read(tmp_path / "r"))
+    assert shown.problems == []
+    assert (shown.about["task"], shown.about["kind"]) == ("regression", "features")
+    assert shown.columns("train")["id"].tolist() == line()[0].ids.tolist()
+    rows = [row for row in shown.about["agreement"] if row["scores"] == "leverage-corrected"]
+    assert len(rows) == 23
+    assert all(row["truth"] == "truth" and row["pearson"] > 1 - 1e-9 for row in rows)

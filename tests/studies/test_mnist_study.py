@@ -11,6 +11,8 @@ import pytest
 
 from whence.datasets.errors import DataError
 from whence.execution import RunFolder
+from whence.exhibit import Exhibit
+from whence.retraining.group import leave_group_out
 from whence.studies.mnist import study, thesis
 from whence.studies.mnist.data import VARIABLE
 from whence.studies.mnist.plan import config_of
@@ -121,3 +123,19 @@ def test_quick_and_full_are_one_run_and_faithful_another() -> None:
 def test_the_sentence_beside_the_thesis_is_decided_by_the_interval(interval, printed, words) -> None:
     said = thesis.beside("metric", float(np.mean(interval)), interval, printed)
     assert all(word in said for word in words)
+
+
+@needs_mnist
+def test_its_page_shows_images_and_its_network_can_be_refitted(report: Report, folder: Path) -> None:
+    shown = Exhibit.read(RunFolder.read(folder))
+    assert shown.problems == []
+    assert shown.pictures("train").shape == (200, 28, 28)
+    assert report.facts["exhibit"]["maps"] == ["pca input", "tsne input", "pca logits", "tsne logits"]
+    assert "self_influence" in report.facts["exhibit"]["columns"]
+    assert {row["truth"] for row in shown.about["agreement"]} >= {"truth-proximal", "truth-all-queries"}
+    with RunFolder.open(folder, {"study": "mnist", **config_of(SETTINGS)}, kind="study") as run:
+        opened = study.reopen(run, SETTINGS)
+        truth = run.load("truth-all-queries")
+    removed = truth["removed"].values[:1].tolist()
+    again = leave_group_out(opened.task, opened.train, opened.queries, {"one": removed}, opened.refit, lambda *_: None)
+    np.testing.assert_allclose(again["effect"][0], truth["effect"].sel(removed=removed[0]), rtol=1e-3, atol=1e-7)

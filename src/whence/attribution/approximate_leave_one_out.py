@@ -33,6 +33,7 @@ from whence.gradients import rows
 from whence.gradients.functional import mean_gradient
 from whence.mapping import AbstractMapper
 from whence.objective import Objective
+from whence.solvers.automatic_damping import Damping, settled, value_of
 from whence.solvers.dense import Dense
 from whence.solvers.solver import AbstractSolver, Solution, State
 from whence.task import AbstractTask
@@ -44,7 +45,7 @@ class ApproximateLeaveOneOut(AbstractAttributor):
     """``solver``: serves n·outputs right-hand sides, so a direct one; ``damping``, ``curvature`` as for influence."""
 
     solver: AbstractSolver = field(default_factory=Dense)
-    damping: float = 0.01
+    damping: Damping = 0.01
     curvature: Curvature = "hessian"
 
     @property
@@ -52,7 +53,9 @@ class ApproximateLeaveOneOut(AbstractAttributor):
         return "leverage-corrected influence"
 
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
-        operator = leave_one_out_curvature(self.curvature, objective).damped(self.damping)
+        whole = leave_one_out_curvature(self.curvature, objective)
+        whole, damping, why = settled(self.damping, whole, self.solver, mapper)
+        operator = whole.damped(damping)
         state = self.solver.prepare(operator, mapper)
         mean = mean_gradient(objective)
         base = self._solve(operator, state, mean[:, None])
@@ -61,10 +64,10 @@ class ApproximateLeaveOneOut(AbstractAttributor):
         residuals, own = torch.cat([piece[0] for piece in found]), torch.cat([piece[1] for piece in found])
         tensors = {**state.tensors, "residuals": residuals, "own": own}
         report = joined([certificate(self.solver.name, base), *(piece[2] for piece in found)])
-        return Prepared(tensors, report, dict(state.notes))
+        return Prepared(tensors, report, {**why, **state.notes})
 
     def score(self, objective: Objective, prepared: Prepared, queries: Examples, mapper: AbstractMapper) -> Scored:
-        operator = leave_one_out_curvature(self.curvature, objective).damped(self.damping)
+        operator = self._operator(objective, prepared)
         report = prepared.solver
         state = State(prepared.tensors, report["lambda_min"], report["lambda_max"], prepared.notes)
         asked = list(rows.jacobians(objective.task, objective.theta, queries))
@@ -97,12 +100,16 @@ class ApproximateLeaveOneOut(AbstractAttributor):
         return Scored(torch.cat(values), prepared.solver)
 
     def parameter_change(self, objective: Objective, prepared: Prepared, examples: Examples) -> Tensor:
-        operator = leave_one_out_curvature(self.curvature, objective).damped(self.damping)
+        operator = self._operator(objective, prepared)
         positions = torch.from_numpy(objective.train.positions(examples.ids))
         residuals = prepared.tensors["residuals"][positions]
         right = torch.cat([piece for _, piece in _pulled(objective, residuals, examples)]).double()
         right = right - objective.removal * mean_gradient(objective)
         return self._solve(operator, State(prepared.tensors), right.T).value.T
+
+    def _operator(self, objective: Objective, prepared: Prepared) -> AbstractOperator:
+        damping = value_of(self.damping, prepared.notes)
+        return leave_one_out_curvature(self.curvature, objective).damped(damping)
 
     def _solve(self, operator: AbstractOperator, state: State, v: Tensor) -> Solution:
         return self.solver.solve(operator, state, v)

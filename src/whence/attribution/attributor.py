@@ -22,13 +22,16 @@ import xarray as xr
 from torch import Tensor
 
 from whence import accessor, checks, results  # noqa: F401  the accessor scores.whence is registered on import
-from whence.attribution import saved
+from whence.attribution import refitted, saved
 from whence.attribution.certificate import joined
 from whence.examples import Examples, as_examples
 from whence.gradients import tuning
 from whence.gradients.labels import labels_of
 from whence.mapping import AbstractMapper, SerialMapper
 from whence.objective import Objective, objective_of
+from whence.retraining.jobs import Shelf
+from whence.retraining.refit import AbstractRefit
+from whence.solvers.automatic_damping import Damping, value_of
 from whence.task import AbstractTask
 
 
@@ -136,14 +139,22 @@ class Explainer:
     mapper: AbstractMapper
     train_labels: results.Labels
 
-    def attribute(self, queries: Any, k: int | None = None) -> xr.DataArray:
+    def attribute(
+        self, queries: Any, k: int | None = None, *, verify: int | None = None, refit: AbstractRefit | None = None
+    ) -> xr.DataArray:
         """Scores [query, train] for queries as :func:`whence.as_examples` takes them.
 
         With ``k``: only training examples that are among the k most helpful or k most harmful of some query.
+        With ``verify``: so many of the most influential of each query are left out for real, see :meth:`verify`;
+        ``scores.whence.verified()`` then lists both numbers.
         Warns where a solve did not converge; raises ValueError for bad queries.
         """
         if k is not None and k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
+        if verify is not None and verify < 1:
+            raise ValueError(f"verify must be at least 1, not {verify}: it is how many examples a query are left out")
+        if verify is None and refit is not None:
+            raise ValueError("a refit is given, but verify does not say how many examples to leave out; add verify=10")
         o, examples = self.objective, as_examples(queries)
         checks.check_data(o.task, o.theta, examples, "query")
         scored = self.attributor.score(o, self.prepared, examples, self.mapper)
@@ -155,7 +166,35 @@ class Explainer:
         labels = labels_of(o, examples)
         array = results.scores(_array(scored.values), labels, self.train_labels, self._attrs(scored), **coords)
         self._warn(scored)
-        return array if k is None else array.isel(train=_extremes(np.asarray(array.values), k))
+        if verify is not None:
+            array = self.verify(array, examples, verify, refit)
+        return array if k is None else array.isel(train=_kept(array, k))
+
+    @property
+    def damping(self) -> float | None:
+        """What was added to the curvature, as a number also where it was found; None if the method knows no damping."""
+        damping: Damping | None = getattr(self.attributor, "damping", None)
+        return None if damping is None else value_of(damping, self.prepared.notes)
+
+    def verify(
+        self,
+        scores: xr.DataArray,
+        queries: Any,
+        k: int = 10,
+        refit: AbstractRefit | None = None,
+        shelf: Shelf | None = None,
+    ) -> xr.DataArray:
+        """The ``scores`` of these queries beside refits without the ``k`` most influential examples of each.
+
+        ``refit``: what "without" means; by default what the scores predict: the proximal refit at the method's
+        damping, the converged refit where that is 0, and Proximal() for methods without damping. One refit serves
+        every query. Scores that are no change of the measurement can be compared with it by rank only, and
+        ``attrs["verification"]`` says so. ``shelf``: keeps finished refits, as in ``whence.retraining.leave_out``.
+        Warns of refits that did not converge; raises KeyError if a query of the scores is missing.
+        """
+        asked = as_examples(queries).select(scores["query"].values)
+        chosen = refit or refitted.refit_for(self.damping, getattr(self.attributor, "curvature", None))
+        return refitted.verified(scores, self.objective, asked, k, chosen, self.mapper, shelf)
 
     def self_influence(self) -> xr.DataArray:
         """The score of each training example for itself [train]: what removing it does to its own measurement."""
@@ -192,7 +231,7 @@ class Explainer:
             "quantity": quantity,
             "unit": unit,
             "sign": method.sign,
-            "damping": getattr(method, "damping", None),
+            "damping": self.damping,
             "solver": dict(scored.solver),
             "task": o.task.describe(),
             "objective": o.task.objective,
@@ -221,7 +260,11 @@ def _array(values: Tensor) -> npt.NDArray[np.float64]:
     return found
 
 
-def _extremes(values: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
-    k = min(k, values.shape[1])
-    order = np.argsort(np.nan_to_num(values), axis=1, kind="stable")  # NaN is no extreme
-    return np.unique(np.concatenate([order[:, :k], order[:, -k:]], axis=1))
+def _kept(scores: xr.DataArray, k: int) -> npt.NDArray[np.int64]:
+    """The positions of each query's k largest and k smallest scores, and of all examples that were verified."""
+    k = min(k, scores.sizes["train"])
+    order = np.argsort(np.nan_to_num(scores.values), axis=1, kind="stable")  # NaN is no extreme
+    kept = [order[:, :k].ravel(), order[:, -k:].ravel()]
+    if "verified" in scores.coords:
+        kept.append(np.flatnonzero(scores["verified"].values.any(0)))
+    return np.unique(np.concatenate(kept))

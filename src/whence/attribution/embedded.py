@@ -9,7 +9,8 @@ from torch import Tensor
 
 from whence.embedding.activations import activations
 from whence.embedding.clusters import Metric
-from whence.embedding.spread import Spread
+from whence.embedding.metrics import cosine_similarity, euclidean_distance
+from whence.embedding.spread import Spread, fit_spread, spread_of
 from whence.examples import Examples
 from whence.objective import Objective
 from whence.tasks import Regression
@@ -22,6 +23,37 @@ def embed(objective: Objective, examples: Examples, layer: str) -> Tensor:
     """The embeddings [n, d] of examples in a layer, at the objective's θ; raises as ``activations`` does."""
     named = objective.task.layout.unflatten(objective.theta)
     return activations(objective.task.module, layer, examples, objective.batch_size, named)[layer]
+
+
+def placed(objective: Objective, layer: str, metric: Metric) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, notes) of a training set as :func:`nearness` needs them; Mahalanobis distances become Euclidean."""
+    train = embed(objective, objective.train, layer)
+    notes: dict[str, Any] = describe(layer, train, metric)
+    if metric != "mahalanobis":
+        return {"train": train}, notes
+    spread = fit_spread(train, class_labels(objective))
+    notes |= describe_spreads({"pooled" if spread.means > 1 else "overall": spread})
+    return {"train": spread.whiten(train), **spread.tensors()}, notes
+
+
+def nearness(
+    objective: Objective, tensors: Mapping[str, Tensor], queries: Examples, layer: str, metric: Metric
+) -> Tensor:
+    """How near each training example lies to each query [query, train]: cosine similarity, or minus the distance.
+
+    Raises ValueError for queries of other dimensions.
+    """
+    asked, train = embed(objective, queries, layer), tensors["train"]
+    if asked.shape[1] != train.shape[1]:
+        raise ValueError(
+            f"the queries have {asked.shape[1]} dimensions in {layer!r}, the training examples "
+            f"{train.shape[1]}: give queries of the same shape, or name a layer behind which sizes agree."
+        )
+    if metric == "cosine":
+        return cosine_similarity(asked, train)
+    if metric == "mahalanobis":
+        asked = spread_of(tensors).whiten(asked)
+    return -euclidean_distance(asked, train)
 
 
 def class_labels(objective: Objective) -> Tensor | None:

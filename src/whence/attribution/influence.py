@@ -20,13 +20,13 @@ from torch import Tensor
 from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
 from whence.attribution.certificate import certificate, joined
 from whence.curvature.choice import Curvature, operator_of
-from whence.curvature.operator import AbstractOperator
 from whence.examples import Examples
 from whence.gradients import products, rows
 from whence.gradients.functional import mean_gradient
 from whence.mapping import AbstractMapper
 from whence.objective import Objective
 from whence.results import solver_report
+from whence.solvers.automatic_damping import Damping, settled, value_of
 from whence.solvers.conjugate_gradient import ConjugateGradient
 from whence.solvers.solver import AbstractSolver, Solution, State
 from whence.task import AbstractTask
@@ -35,13 +35,15 @@ from whence.task import AbstractTask
 @final
 @dataclass(frozen=True)
 class InfluenceFunction(AbstractAttributor):
-    """``solver``: how (H + damping·I)⁻¹ is applied. ``damping``: must exceed −λ_min; 0 for a strict minimum.
+    """``solver``: how (H + damping·I)⁻¹ is applied.
 
+    ``damping``: must exceed −λ_min; 0 for a strict minimum; ``"auto"``: as much as the spectrum asks for
+    (:mod:`whence.solvers.automatic_damping`), with the reason in the result's notes.
     ``curvature``: ``"hessian"``, ``"gauss-newton"``, or an operator worked out before.
     """
 
     solver: AbstractSolver = field(default_factory=ConjugateGradient)
-    damping: float = 0.01
+    damping: Damping = 0.01
     curvature: Curvature = "hessian"
 
     @property
@@ -49,14 +51,14 @@ class InfluenceFunction(AbstractAttributor):
         return "influence"
 
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
-        state = self.solver.prepare(self._operator(objective), mapper)
+        operator, damping, why = settled(self.damping, operator_of(self.curvature, objective), self.solver, mapper)
+        state = self.solver.prepare(operator.damped(damping), mapper)
         report = solver_report(self.solver.name, lambda_min=state.lambda_min, lambda_max=state.lambda_max)
-        return Prepared(state.tensors, report, {"curvature": _name(self.curvature), **state.notes})
+        return Prepared(state.tensors, report, {"curvature": _name(self.curvature), **why, **state.notes})
 
     def score(self, objective: Objective, prepared: Prepared, queries: Examples, mapper: AbstractMapper) -> Scored:
         task, theta = objective.task, objective.theta
-        asked = [piece for _, piece in rows.gradient_rows(task, theta, queries, "measure")]
-        solution = self._solve(objective, prepared, torch.cat(asked).T)
+        solution = self.directions(objective, prepared, queries)
         plan = products.plan_products(task, theta, objective.train, len(queries), objective.batch_size)
         piece = partial(_products, task, theta, solution.value, plan)
         found = torch.cat(mapper.concat(piece, objective.train.shards(mapper.shards))).double()
@@ -65,6 +67,11 @@ class InfluenceFunction(AbstractAttributor):
         notes = {"gradient_mode": plan.mode, "gradient_way": plan.way, "gradient_reason": plan.reason}
         report = certificate(self.solver.name, solution)
         return Scored(objective.removal * found.T, report, solution.residual, solution.converged, notes)
+
+    def directions(self, objective: Objective, prepared: Prepared, queries: Examples) -> Solution:
+        """s_q = (H + damping·I)⁻¹∇m_q of each query [parameter, query]: all that a score needs of it."""
+        asked = [piece for _, piece in rows.gradient_rows(objective.task, objective.theta, queries, "measure")]
+        return self._solve(objective, prepared, torch.cat(asked).T)
 
     def self_score(self, objective: Objective, prepared: Prepared, mapper: AbstractMapper) -> Scored:
         task, theta, train = objective.task, objective.theta, objective.train
@@ -84,13 +91,11 @@ class InfluenceFunction(AbstractAttributor):
         right = torch.cat(own).double() - mean_gradient(objective)
         return objective.removal * self._solve(objective, prepared, right.T).value.T
 
-    def _operator(self, objective: Objective) -> AbstractOperator:
-        return operator_of(self.curvature, objective).damped(self.damping)
-
     def _solve(self, objective: Objective, prepared: Prepared, v: Tensor) -> Solution:
         report = prepared.solver
         state = State(prepared.tensors, report["lambda_min"], report["lambda_max"], prepared.notes)
-        return self.solver.solve(self._operator(objective), state, v)
+        damping = value_of(self.damping, prepared.notes)
+        return self.solver.solve(operator_of(self.curvature, objective).damped(damping), state, v)
 
 
 def _products(task: AbstractTask, theta: Tensor, v: Tensor, plan: products.Plan, shard: Examples) -> Tensor:

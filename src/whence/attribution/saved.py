@@ -21,15 +21,19 @@ PARTS = {"identity", "solver", "notes", "sha256"}
 
 
 def plain(value: Any) -> Any:
-    """A hyperparameter as JSON can hold it; objects by class name and their own fields."""
+    """A hyperparameter as JSON can hold it; objects by class name and their own fields, files by what is in them."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         own = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"class": type(value).__name__, **own}
     if isinstance(value, Tensor):
-        data = value.detach().cpu().contiguous()
-        return f"tensor {tuple(value.shape)} {hashlib.sha256(data.numpy().tobytes()).hexdigest()[:16]}"
+        return f"tensor {tuple(value.shape)} {_digest(value)}"
+    if isinstance(value, Path):
+        return f"file {files.digest(value)[:16]}"
+    if isinstance(value, Mapping) and value and all(isinstance(one, Tensor) for one in value.values()):
+        listed = {str(name): (tuple(one.shape), _digest(one)) for name, one in sorted(value.items())}
+        return f"{len(listed)} tensors {hashlib.sha256(repr(listed).encode()).hexdigest()[:16]}"
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -84,3 +88,8 @@ def read(path: Path, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[st
     tensors = safetensors.torch.load_file(str(data))
     tensors.pop("empty", None)
     return tensors, header
+
+
+def _digest(value: Tensor) -> str:
+    data = value.detach().cpu().contiguous()
+    return hashlib.sha256(data.numpy().tobytes()).hexdigest()[:16]

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import torch
-from torch import Tensor
 
 from whence import results
 from whence.attribution import embedded
 from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
 from whence.embedding.activations import INPUT
 from whence.embedding.clusters import Metric
-from whence.embedding.metrics import cosine_similarity, euclidean_distance
-from whence.embedding.spread import fit_spread, spread_of
 from whence.examples import Examples
 from whence.mapping import AbstractMapper
 from whence.objective import Objective
@@ -67,31 +64,13 @@ class Similarity(AbstractAttributor):
         return what, embedded.UNITS[self.metric]
 
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
-        train = embedded.embed(objective, objective.train, self.layer)
-        notes: dict[str, Any] = embedded.describe(self.layer, train, self.metric)
-        if self.metric != "mahalanobis":
-            return Prepared({"train": train}, notes=notes)
-        spread = fit_spread(train, embedded.class_labels(objective))
-        notes |= embedded.describe_spreads({"pooled" if spread.means > 1 else "overall": spread})
-        return Prepared({"train": spread.whiten(train), **spread.tensors()}, notes=notes)
+        tensors, notes = embedded.placed(objective, self.layer, self.metric)
+        return Prepared(tensors, notes=notes)
 
     def score(self, objective: Objective, prepared: Prepared, queries: Examples, mapper: AbstractMapper) -> Scored:
-        asked, train = embedded.embed(objective, queries, self.layer), prepared.tensors["train"]
-        if asked.shape[1] != train.shape[1]:
-            raise ValueError(
-                f"the queries have {asked.shape[1]} dimensions in {self.layer!r}, the training examples "
-                f"{train.shape[1]}: give queries of the same shape, or name a layer behind which sizes agree."
-            )
-        return Scored(self._compare(prepared, asked, train), solver_report())
+        return Scored(embedded.nearness(objective, prepared.tensors, queries, self.layer, self.metric), solver_report())
 
     def self_score(self, objective: Objective, prepared: Prepared, mapper: AbstractMapper) -> Scored:
         train = prepared.tensors["train"]
         nearest = (train != 0).any(1).double() if self.metric == "cosine" else torch.zeros(len(train)).double()
         return Scored(nearest, solver_report())
-
-    def _compare(self, prepared: Prepared, asked: Tensor, train: Tensor) -> Tensor:
-        if self.metric == "cosine":
-            return cosine_similarity(asked, train)
-        if self.metric == "mahalanobis":
-            asked = spread_of(prepared.tensors).whiten(asked)
-        return -euclidean_distance(asked, train)

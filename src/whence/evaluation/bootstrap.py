@@ -57,6 +57,12 @@ class Bootstrap:
         drawn = generator.integers(len(finite), size=(self.resamples, len(finite)))
         return self._percentiles(np.median(finite[drawn], axis=1))
 
+    def interval(self, n: int, statistic: Callable[[Array], Array]) -> tuple[float, float]:
+        """Interval of any statistic of ``n`` examples: from counts [resample, n] to a number a resample."""
+        if self.resamples == 0 or n == 0:
+            return UNDEFINED
+        return self._percentiles(np.concatenate([statistic(counts) for counts in self._blocks(n)]))
+
     def _interval(self, x: Array, y: Array, statistic: Statistic) -> tuple[float, float]:
         if self.resamples == 0 or np.isnan(statistics.pearson(x, y)):
             return UNDEFINED

@@ -52,7 +52,15 @@ def top_k_overlap(predicted: Array, actual: Array, k: int) -> float:
     k = min(k, len(actual))
     if k == 0 or not np.isfinite([predicted, actual]).all():
         return np.nan
-    return float(_share_in_top(np.abs(predicted), k) @ _share_in_top(np.abs(actual), k) / k)
+    return float(share_in_top(np.abs(predicted), k) @ share_in_top(np.abs(actual), k) / k)
+
+
+def share_in_top(size: Array, k: int) -> Array:
+    """How far each value is among the ``k`` largest: 1, 0, or its chance over random tie-breaks at the k-th place."""
+    threshold = np.partition(size, -k)[-k]
+    above, level = size > threshold, size == threshold
+    share: Array = above + level * ((k - above.sum()) / level.sum())
+    return share
 
 
 def retest(effects: Array) -> float:
@@ -77,10 +85,3 @@ def _cosine(x: Array, y: Array) -> float:
     # Scaled first: effects of 1e-200 must not underflow when squared.
     x, y = x / np.abs(x).max(), y / np.abs(y).max()
     return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1.0, 1.0))
-
-
-def _share_in_top(size: Array, k: int) -> Array:
-    threshold = np.partition(size, -k)[-k]
-    above, level = size > threshold, size == threshold
-    share: Array = above + level * ((k - above.sum()) / level.sum())
-    return share

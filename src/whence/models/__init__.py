@@ -2,5 +2,6 @@
 
 from whence.models.all_cnn import AllCNN, all_cnn, small_all_cnn
 from whence.models.linear import linear_model
+from whence.models.reinitialised import reinitialised
 
-__all__ = ["AllCNN", "all_cnn", "linear_model", "small_all_cnn"]
+__all__ = ["AllCNN", "all_cnn", "linear_model", "reinitialised", "small_all_cnn"]

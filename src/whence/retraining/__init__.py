@@ -8,5 +8,17 @@ from whence.retraining.lbfgs import LBFGS
 from whence.retraining.leave_out import leave_out
 from whence.retraining.newton import Newton
 from whence.retraining.proximal import Proximal
+from whence.retraining.subsets import random_subsets, retrain_on_subsets
 
-__all__ = ["LBFGS", "Adam", "Continued", "Converged", "FromScratch", "Newton", "Proximal", "leave_out"]
+__all__ = [
+    "LBFGS",
+    "Adam",
+    "Continued",
+    "Converged",
+    "FromScratch",
+    "Newton",
+    "Proximal",
+    "leave_out",
+    "random_subsets",
+    "retrain_on_subsets",
+]

@@ -59,6 +59,11 @@ def checkpoints(shelf: Shelf) -> dict[int, torch.Tensor]:
     return {stop: torch.from_numpy(np.array(shelf.get(key(stop))["theta"])) for stop in stops}
 
 
+def passed(recipe: Adam, shelf: Shelf) -> list[tuple[torch.Tensor, float]]:
+    """(θ, learning rate) at each checkpoint that is kept, in rising order, as :class:`whence.TracIn` takes them."""
+    return [(theta, recipe.rate(stop - 1)) for stop, theta in checkpoints(shelf).items()]
+
+
 def _read(shelf: Shelf, stop: int) -> Trained:
     piece = {name: np.array(value) for name, value in shelf.get(key(stop)).items()}
     state = {name: torch.from_numpy(piece[name]) for name in STATE}

@@ -32,10 +32,17 @@ class Extremes:
         return self.lambda_min + self.error_min < -self.rounding
 
 
-def extremes(operator: AbstractOperator, steps: int = 30, seed: int = 0, largest_within: float = 0.0) -> Extremes:
+def extremes(
+    operator: AbstractOperator,
+    steps: int = 30,
+    seed: int = 0,
+    largest_within: float | None = None,
+    smallest_within: float | None = None,
+) -> Extremes:
     """Estimate λ_min and λ_max with ``steps`` products; exact when steps ≥ the number of parameters.
 
-    ``largest_within``: stop as soon as the Ritz pair of λ_max has no larger residual than this, relative to λ_max.
+    ``largest_within``, ``smallest_within``: stop as soon as the Ritz pairs of λ_max and λ_min, those of the two that
+    are given, have no larger residuals than these, relative to λ_max.
     """
     size = operator.size
     steps = min(steps, size)
@@ -56,7 +63,9 @@ def extremes(operator: AbstractOperator, steps: int = 30, seed: int = 0, largest
         if beta[step] <= 1e-12 * max(1.0, float(np.abs(alpha[:done]).max())):
             break
         values, last = _ritz(alpha[:done], beta[:done])
-        if last[-1] <= largest_within * values[-1]:
+        wanted = [(last[-1], largest_within), (last[0], smallest_within)]
+        asked = [error <= within * abs(values[-1]) for error, within in wanted if within is not None]
+        if asked and all(asked):
             break
         vector = product / beta[step]
     values, last = _ritz(alpha[:done], beta[:done])

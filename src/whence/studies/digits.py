@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -9,26 +11,32 @@ import pandas as pd
 import xarray as xr
 
 from whence.attribution.approximate_leave_one_out import ApproximateLeaveOneOut
-from whence.attribution.attributor import AbstractAttributor
+from whence.attribution.attributor import AbstractAttributor, Explainer
 from whence.attribution.baselines import GradientDot, Loss
 from whence.attribution.influence import InfluenceFunction
+from whence.attribution.similarity import Similarity
 from whence.evaluation import agreement, choose_removals, summary
-from whence.execution import RunFolder
+from whence.execution import RunError, RunFolder
+from whence.exhibit import Choices, exhibit
 from whence.plots import gallery, influence_by_class, predicted_against_actual
 from whence.retraining.leave_out import leave_out
 from whence.retraining.proximal import Proximal
 from whence.solvers.dense import Dense
 from whence.studies.digits_model import SCALES, DigitsModel, mapper_for, picture_of, prepare
+from whence.studies.reopened import Reopened
 from whence.studies.study import Progress, Report, Settings, Study
 
 DAMPING = 0.05
+LAYERS = ("input", "h3_d")
+"""Pixels, and the last layer before the output: where a page shows the images, and how similar they are."""
 
 
 def run(run: RunFolder, settings: Settings) -> Report:
     """Scores, proximal truth, agreement, the examples behind one mistake, and the figures."""
     progress, report = Progress("digits"), Report("digits")
     model = prepare(run, settings, progress)
-    scores = {name: _scores(run, name, method, model, progress) for name, method in methods(model, DAMPING).items()}
+    fits = {name: cache(partial(one.fit, model.task, model.train)) for name, one in methods(model, DAMPING).items()}
+    scores = {name: _scores(run, name, fit, model, progress) for name, fit in fits.items()}
     truth = proximal_truth(run, settings, model, scores["influence"], DAMPING, progress)
     table = agreements(scores, truth)
     report.appendix["agreement with refits, by query"] = table
@@ -39,6 +47,7 @@ def run(run: RunFolder, settings: Settings) -> Report:
         from whence.studies import digits_full
 
         digits_full.extend(run, settings, model, scores, report, progress)
+    _exhibit(run, model, fits["leverage-corrected"], progress)
     progress.say("done")
     return report
 
@@ -55,13 +64,13 @@ def methods(model: DigitsModel, damping: float) -> dict[str, AbstractAttributor]
 
 
 def _scores(
-    run: RunFolder, name: str, method: AbstractAttributor, model: DigitsModel, progress: Progress
+    run: RunFolder, name: str, fit: Callable[[], Explainer], model: DigitsModel, progress: Progress
 ) -> xr.DataArray:
     if run.path(name).exists():
         kept: xr.DataArray = run.load(name)
         return kept
     progress.say(f"scores by {name}")
-    found = method.fit(model.task, model.train).attribute(model.queries)
+    found = fit().attribute(model.queries)
     found.attrs["label"] = name
     run.save(name, found)
     return found
@@ -158,4 +167,29 @@ def _show_mistake(
         report.add_figure(run, f"predicted-against-actual-{name}", figure)
 
 
-STUDY = Study("digits", "a small all-convolutional network on real handwritten digits, checked by refits", run)
+def _exhibit(run: RunFolder, model: DigitsModel, corrected: Callable[[], Explainer], progress: Progress) -> None:
+    """What a page shows beside the scores; similarities stand there to be plotted against influence."""
+    for layer in LAYERS:
+        fit = partial(Similarity(layer, "cosine").fit, model.task, model.train)
+        _scores(run, f"cosine-{layer}", fit, model, progress)
+    choices = Choices(
+        title="Handwritten digits",
+        layers=LAYERS,
+        self_influence=lambda: corrected().self_influence(),
+        refit="study",
+        damping=DAMPING,
+    )
+    exhibit(run, model.task, model.train, model.queries, choices, progress.say)
+
+
+def reopen(run: RunFolder, settings: Settings) -> Reopened:
+    """The trained network of a run; raises RunError if it is not kept yet."""
+    if "trained" not in run.shelf("model").done():
+        raise RunError(f"{run.folder} holds no trained network yet; give the study's command again, then refit")
+    model = prepare(run, settings, Progress("digits"))
+    return Reopened(model.task, model.train, model.queries, Proximal(DAMPING, curvature=model.hessian))
+
+
+STUDY = Study(
+    "digits", "a small all-convolutional network on real handwritten digits, checked by refits", run, reopen=reopen
+)

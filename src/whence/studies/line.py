@@ -17,19 +17,27 @@ import pandas as pd
 import torch
 
 from whence.attribution.approximate_leave_one_out import ApproximateLeaveOneOut
+from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.influence import InfluenceFunction
 from whence.datasets import line
 from whence.examples import Examples
 from whence.execution import RunFolder
+from whence.exhibit import Choices, exhibit
 from whence.models import linear_model
 from whence.parameters import load_vector
 from whence.plots import regression_lines
 from whence.retraining.converged import Converged
 from whence.retraining.leave_out import leave_out
 from whence.solvers.dense import Dense
+from whence.studies.reopened import Reopened, refit_at
 from whence.studies.study import Progress, Report, Settings, Study
 from whence.tasks import Regression
 
+CORRECTED = "leverage-corrected"
+METHODS: dict[str, AbstractAttributor] = {
+    CORRECTED: ApproximateLeaveOneOut(Dense(), damping=0.0),
+    "influence": InfluenceFunction(Dense(), damping=0.0),
+}
 OUTLIER, LEVERAGE, INFLUENTIAL = 3.0, 3.0, 1.0
 RULES = (
     "Rules: outlier if |externally studentised residual| > 3; high leverage if h > 3 p/n (p = 2 parameters, n = 21 "
@@ -76,8 +84,27 @@ def run(run: RunFolder, settings: Settings) -> Report:
     points = {name: (float(x[0]), float(y[0])) for name, (x, y) in places.items()}
     lines = {name: (float(one.beta[1]), float(one.beta[0])) for name, one in {"base": base, **fits}.items()}
     report.add_figure(run, "regression-lines", regression_lines(*_columns(base.data), points, lines))
+    _show(run, everything, progress)
     progress.say("done")
     return report
+
+
+def reopen(run: RunFolder, settings: Settings) -> Reopened:
+    """The fit of all points, which is what a page shows."""
+    whole = fit(line(settings.seed)[0])
+    return Reopened(whole.task, whole.data, whole.data, refit_at(0.0))
+
+
+def _show(run: RunFolder, everything: Examples, progress: Progress) -> None:
+    """For a page: one fit of all points, the effect of each on each by two predictions, and by real refits."""
+    progress.say("the fit of all points, each left out")
+    whole = fit(everything)
+    for name, method in METHODS.items():
+        run.save(name, method.fit(whole.task, everything).attribute(everything))
+    run.save("truth", leave_out(whole.task, everything, everything, everything.ids, Converged(tolerance=1e-10)))
+    corrected = METHODS[CORRECTED].fit(whole.task, everything)
+    choices = Choices("A regression line", ("input",), corrected.self_influence, "study", 0.0)
+    exhibit(run, whole.task, everything, everything, choices, progress.say)
 
 
 def fit(data: Examples) -> Fit:
@@ -95,7 +122,7 @@ def compare(name: str, whole: Fit, base: Fit, queries: Examples) -> list[dict[st
     x, y = _columns(queries)
     before, after = ((beta[0] * x + beta[1] - y) ** 2 for beta in (whole.beta, base.beta))
     rows: list[dict[str, object]] = []
-    for method in (ApproximateLeaveOneOut(Dense(), damping=0.0), InfluenceFunction(Dense(), damping=0.0)):
+    for method in METHODS.values():
         explainer = method.fit(whole.task, whole.data)
         moved = float(np.abs(explainer.parameter_change([name]).values[0] - (base.beta - whole.beta)).max())
         lost = np.abs(explainer.attribute(queries).sel(train=name).values - (after - before))
@@ -153,4 +180,4 @@ def _columns(data: Examples) -> tuple[Vector, Vector]:
     return batch.inputs[:, 0].numpy(), batch.targets.numpy()
 
 
-STUDY = Study("line", "a regression line: influence against refits, where both are known exactly", run)
+STUDY = Study("line", "a regression line: influence against refits, where both are known exactly", run, reopen=reopen)

@@ -18,6 +18,8 @@ from whence.studies.section import Section
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from whence.studies.reopened import Reopened
+
 Size: TypeAlias = Literal["tiny", "standard", "full"]
 Effort: TypeAlias = Literal["quick", "full", "faithful"]
 
@@ -102,7 +104,8 @@ class Report:
 class Study:
     """One row of the catalogue.
 
-    ``stages``: those that can be run alone; ``efforts``: the ones it knows; ``config``: what its run is the result of.
+    ``stages``: those that can be run alone; ``efforts``: the ones it knows; ``config``: what its run is the result of;
+    ``reopen``: the trained model of a finished run, to be refitted without some examples.
     """
 
     name: str
@@ -111,6 +114,7 @@ class Study:
     stages: tuple[str, ...] = ()
     efforts: tuple[Effort, ...] = ("quick",)
     config: Callable[[Settings], dict[str, Any]] = lambda settings: settings.config
+    reopen: Callable[[RunFolder, Settings], Reopened] | None = None
 
 
 @dataclass

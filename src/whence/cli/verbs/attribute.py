@@ -23,12 +23,13 @@ def attribute(
     ] = None,
     top: Annotated[int, Parameter(help="Examples listed a query and side.", validator=Number(gte=1))] = 10,
     solver: Annotated[SolverName | None, Parameter(help="The method's default if left out.")] = None,
+    exhibit: Annotated[bool, Parameter(help="Keep what a page shows: rows, maps, neighbours.")] = True,
     format: Format = "table",
     jobs: Jobs = 1,
 ) -> None:
     """Score all training examples for some queries, keep the scores as a run, and print the strongest."""
     attributor = build(method, damping, solver)
-    from whence.cli import asked, findings, output
+    from whence.cli import asked, exhibits, findings, output
     from whence.cli.program import fingerprint, load
     from whence.execution import JoblibMapper, RunFolder, record
     from whence.mapping import SerialMapper
@@ -49,4 +50,6 @@ def attribute(
                 run.save("scores", attributor.fit(loaded.task, loaded.train, mapper).attribute(wanted))
             report = findings.report_of(run.load("scores"), top)
             report.save(run)
+            if exhibit:
+                exhibits.add(run, program, loaded, wanted, attributor)
     output.show(report, out, format)

@@ -39,12 +39,16 @@ def proximal(run: RunFolder, model: MnistModel, progress: Progress) -> tuple[xr.
     if not run.path("truth-all-queries").exists():
         plan = chosen(run, model, 2 * model.plan.sides, model.plan.random, progress)
         progress.say(f"{plan.sizes['removed']} proximal refits at damping {DAMPING:g}, each serving all queries")
-        curvature = models.dense_hessian(run, model, progress)
-        refit = Proximal(DAMPING, tolerance=1e-3, curvature=curvature)
+        refit = proximal_refit(run, model, progress)
         whole = _refits(run, model, model.queries, plan["removed"].values, refit, "proximal")
         run.save("truth-proximal", whole.sel(query=plan["query"].values).assign(chosen=plan))
         run.save("truth-all-queries", whole)
     return run.load("truth-proximal"), run.load("truth-all-queries")
+
+
+def proximal_refit(run: RunFolder, model: MnistModel, progress: Progress) -> Proximal:
+    """What "without an example" means in the proximal truth."""
+    return Proximal(DAMPING, tolerance=1e-3, curvature=models.dense_hessian(run, model, progress))
 
 
 def continued(run: RunFolder, model: MnistModel, progress: Progress) -> xr.Dataset:

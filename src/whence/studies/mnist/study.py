@@ -6,9 +6,13 @@ import importlib
 import re
 from typing import Any
 
-from whence.execution import RunFolder
-from whence.studies.mnist.plan import config_of
+from whence.execution import RunError, RunFolder
+from whence.retraining.pieces import checkpoints
+from whence.studies.mnist import model as models
+from whence.studies.mnist import refits
+from whence.studies.mnist.plan import config_of, plan_of
 from whence.studies.mnist.stage import Context, Outcome, Stage, carry_out, finished
+from whence.studies.reopened import Reopened
 from whence.studies.section import Section
 from whence.studies.study import Progress, Report, Settings, Study
 
@@ -24,6 +28,7 @@ STAGES = (
     "convergence",
     "hundred",
     "converged",
+    "exhibit",
 )
 """In the order in which they run; each reads what earlier ones left in the run folder, or makes it."""
 ONLY = {"converged": ("full",)}
@@ -43,6 +48,16 @@ def run(run: RunFolder, settings: Settings) -> Report:
             outcomes[name] = kept
     context.progress.say("done")
     return _report(outcomes, settings)
+
+
+def reopen(run: RunFolder, settings: Settings) -> Reopened:
+    """The trained network of a run; raises RunError if it is not kept yet, DataError without MNIST's files."""
+    plan, progress = plan_of(settings), Progress("mnist")
+    if plan.recipe.steps not in checkpoints(run.shelf("training")):
+        raise RunError(f"{run.folder} holds no trained network yet; give the study's command again, then refit")
+    model = models.prepare(run, settings, progress)
+    refit = refits.proximal_refit(run, model, progress)
+    return Reopened(model.task, model.train, model.queries, refit)
 
 
 def _wanted(name: str, settings: Settings) -> bool:
@@ -89,4 +104,5 @@ STUDY = Study(
     stages=STAGES,
     efforts=("quick", "full", "faithful"),
     config=config_of,
+    reopen=reopen,
 )

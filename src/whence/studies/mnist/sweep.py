@@ -12,13 +12,12 @@ import pandas as pd
 import xarray as xr
 
 from whence.attribution.influence import InfluenceFunction
-from whence.evaluation import agreement
-from whence.plots import damping_sweep
+from whence.plots import damping_sweep as drawn
 from whence.solvers.dense import Dense
-from whence.solvers.solver import IndefiniteError
 from whence.studies.mnist import model as models
 from whence.studies.mnist.stage import Context
 from whence.studies.section import Section
+from whence.sweep import damping_sweep
 
 DAMPINGS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
@@ -28,16 +27,9 @@ def sections(context: Context, truths: Sequence[xr.Dataset]) -> tuple[Section, p
     model = context.model
     curvature = models.dense_hessian(context.run, model, context.progress)
     context.progress.say(f"influence at {len(DAMPINGS)} dampings")
-    parts, undefined = [], []
-    for damping in DAMPINGS:
-        method = InfluenceFunction(Dense(), damping, curvature)
-        try:
-            array = method.fit(model.task, model.train).attribute(model.asked)
-        except IndefiniteError:
-            undefined.append(f"{damping:g}")
-            continue
-        parts += [agreement(array, truth).assign(damping=damping) for truth in truths]
-    table = pd.concat(parts, ignore_index=True)
+    method = InfluenceFunction(Dense(), curvature=curvature)
+    swept = damping_sweep(method, model.task, model.train, model.asked, DAMPINGS, truths)
+    table, undefined = swept.agreement, [f"{damping:g}" for damping in swept.refused]
     about = ["kind", "sample", "query", "damping", "n"]
     table = table[[*about, "pearson", "pearson_low", "pearson_high", "spearman", "ceiling"]]
     curves = []
@@ -56,7 +48,7 @@ def sections(context: Context, truths: Sequence[xr.Dataset]) -> tuple[Section, p
         curves.append(part.rename(columns=names).assign(method=f"{kind}, {sample}, {query}"))
     columns = ["method", "damping", "value", "low", "high"]
     lines = pd.concat(curves, ignore_index=True)[columns] if curves else pd.DataFrame(columns=columns)
-    figure = context.figure("damping", damping_sweep(lines, "Pearson's r", "First-order influence against refits"))
+    figure = context.figure("damping", drawn(lines, "Pearson's r", "First-order influence against refits"))
     title = "Which damping predicts which truth"
     return (
         Section("", title, tuple(words), {"agreement by damping": table}, (figure,), chapter="6 Beyond the thesis"),

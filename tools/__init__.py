@@ -1,0 +1,1 @@
+"""What the repository needs beside the package: a browser to drive, and pictures of the page."""
