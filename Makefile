@@ -30,7 +30,7 @@ bench: $(READY)
 
 screenshots: $(READY)
 	test -e $(OUT)/report.json || $(MAKE) demo
-	$(BIN)/python -m tools.screenshots $(OUT) docs/screenshots
+	$(BIN)/python -m tools.screenshots $(OUT)
 
 clean:
 	rm -rf $(VENV) runs build dist

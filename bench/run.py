@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import conjugate_gradients, one_query, refit
+from tools.chromium import MISSING, executable
+
+from bench import conjugate_gradients, one_query, page, refit
 from bench.timing import machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -17,6 +19,10 @@ RESULTS = Path(__file__).parent / "results"
 def rows() -> dict[str, Callable[[], dict[str, object]]]:
     """The rows that can run here: MNIST is read from the folder that WHENCE_MNIST names."""
     found: dict[str, Callable[[], dict[str, object]]] = {"refit": refit.run}
+    if executable():
+        found["page"] = page.run
+    else:
+        print(f"page is left out: {MISSING}", file=sys.stderr)
     mnist = os.environ.get("WHENCE_MNIST")
     if mnist:
         found["one-query"] = lambda: one_query.run(mnist)

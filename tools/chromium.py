@@ -42,5 +42,7 @@ def chromium() -> Iterator[Browser]:
         raise FileNotFoundError(MISSING)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=list(OPTIONS))
-        yield browser
-        browser.close()
+        try:
+            yield browser
+        finally:
+            browser.close()

@@ -34,6 +34,16 @@ def most_influential(scores: xr.DataArray, k: int) -> npt.NDArray[np.bool_]:
     return chosen
 
 
+def kept(scores: xr.DataArray, k: int) -> npt.NDArray[np.int64]:
+    """The positions of each query's k largest and k smallest scores, and of all examples that were verified."""
+    k = min(k, scores.sizes["train"])
+    order = np.argsort(np.nan_to_num(scores.values), axis=1, kind="stable")  # NaN is no extreme
+    found = [order[:, :k].ravel(), order[:, -k:].ravel()]
+    if "verified" in scores.coords:
+        found.append(np.flatnonzero(scores["verified"].values.any(0)))
+    return np.unique(np.concatenate(found))
+
+
 def carried(scores: xr.DataArray, truth: xr.Dataset, chosen: npt.NDArray[np.bool_]) -> xr.DataArray:
     """The scores with the effects of ``truth``, whose removals are single examples, made once; ``chosen`` for whom."""
     ids = scores["train"].values

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import made_runs
 import pytest
-from explored import Explored, explored
 from playwright.sync_api import Browser, Page, expect
 from watched import Watch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tools.chromium import MISSING, chromium, executable
+from tools.explored import Explored, explored
 
 WIDE = {"width": 1280, "height": 800}
-PATIENCE = 20_000
+PATIENCE = 40_000
 """Milliseconds that a page may take for anything: far more than it does, so that a busy machine fails no test."""
 SHOTS = Path(__file__).parent / "screenshots"
 

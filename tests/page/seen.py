@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-from explored import Explored
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
+from tools.explored import Explored
 
 KINDS = {"f32": "<f4", "i32": "<i4"}
 
@@ -55,6 +55,11 @@ def number(text: str) -> float:
     found = re.search(r"[+−-]?\d[\d,]*(\.\d+)?(e−?\d+)?", text)
     assert found, f"no number in {text!r}"
     return float(found.group().replace("−", "-").replace(",", ""))
+
+
+def correlations(text: str) -> list[float]:
+    """Every "r = ..." of a text."""
+    return [float(found.replace("−", "-")) for found in re.findall(r"r = (−?[\d.]+\d)", text)]
 
 
 def picture(place: Locator, side: int) -> np.ndarray:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import page_programs
 import pytest
-from explored import Explored
 from playwright.sync_api import Page, expect
 from seen import alike, columns, listed, picture, query, shows
+from tools.explored import Explored
 
 Visit = Callable[..., Page]
 Served = Callable[[str], Explored]

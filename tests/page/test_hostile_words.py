@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import page_programs
 import pytest
-from explored import Explored, explored
 from playwright.sync_api import Page, expect
 from seen import apart, chart, columns, frame, query, shows, tooltip, unpacked
+from tools.explored import Explored, explored
 
 Visit = Callable[..., Page]
 Served = Callable[[str], Explored]

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from explored import Explored, explored
 from playwright.sync_api import Page, expect
+from probes import CONTRAST, FOCUSED
 from seen import columns, query, shows
+from tools.explored import Explored, explored
 
 Visit = Callable[..., Page]
 Served = Callable[[str], Explored]
@@ -25,13 +26,6 @@ NAMED = {
     "option",
 }
 PLENTY = 120
-CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
-FOCUSED = """() => {
-  const element = document.activeElement, style = getComputedStyle(element);
-  return element === document.body ? null :
-    {name: element.dataset.testid || element.id || element.className || element.tagName,
-     ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== "none"};
-}"""
 
 
 def tab_to(page: Page, name: str) -> None:
@@ -98,7 +92,7 @@ def test_labels_are_checked_by_keys(copied: Callable[[str], Path], visit: Visit)
         expect(row.get_by_test_id("editor")).to_be_visible()
         tab_to(page, "suggest-label")
         page.keyboard.press("ArrowDown")
-        expect(row.get_by_test_id("open-suspect")).to_contain_text("→")
+        expect(row.get_by_test_id("open-suspect")).to_contain_text("suggested Barbera")
         tab_to(page, "note")
         page.keyboard.type("not a Barolo")
         page.keyboard.press("Tab")

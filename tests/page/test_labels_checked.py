@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import page_programs
 import pytest
-from explored import Explored, explored
 from playwright.sync_api import Locator, Page, expect
 from seen import columns, number
+from tools.explored import Explored, explored
 
 Visit = Callable[..., Page]
 Served = Callable[[str], Explored]
@@ -37,14 +37,20 @@ def test_three_rankings_stand_side_by_side(served: Served, visit: Visit, name: s
     page = visit(server, "#view=labels")
     for by in SIGNS:
         rows = ranking(page, by)
-        # a neighbourhood that agrees says nothing against a label, and is left out
-        count = min(50, int((said[by] > 0).sum())) if by == "disagreement" else 50
-        expect(rows).to_have_count(count)
-        order = [said["id"][at] for at in np.argsort(-said[by], kind="stable")[:count]]
+        expect(rows).to_have_count(50)
+        order = [said["id"][at] for at in np.argsort(-said[by], kind="stable")[:50]]
         shown = rows.evaluate_all("rows => rows.map(row => row.dataset.id)")
         values = dict(zip(said["id"], said[by].tolist(), strict=True))
         assert [values[one] for one in shown] == [values[one] for one in order]  # ties may stand in any order
         expect(page.get_by_test_id(f"ranking-{by}")).to_be_visible()
+    # a neighbourhood that agrees says nothing against a label: a line is drawn before the first of those
+    divided = (
+        page.get_by_test_id("ranking-disagreement")
+        .locator("li")
+        .evaluate_all("rows => rows.findIndex(row => row.classList.contains('divider'))")
+    )
+    against = int((said["disagreement"] > 0).sum())
+    assert divided == (against if against < 50 else -1)
     boxes = [page.get_by_test_id(f"ranking-{by}").bounding_box() for by in SIGNS]
     assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"] < boxes[2]["x"]
 
@@ -141,7 +147,7 @@ def test_a_flag_that_cannot_be_kept_is_said(copied: Copied, visit: Visit) -> Non
         page = visit(server, "#view=labels")
         # A folder in the place of the file: unlike missing permissions this stops the superuser too.
         (folder / "flags.jsonl").mkdir()
-        page.watch.refusals.add("/api/flags")
+        page.watch.pardon("/api/flags")
         ranking(page, "loss").first.get_by_test_id("flag").click()
         expect(page.get_by_test_id("messages")).to_contain_text("flags.jsonl cannot be written")
         expect(ranking(page, "loss").first.get_by_test_id("flag")).to_have_attribute("aria-pressed", "false")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import page_programs
 import pytest
-from explored import Explored
 from playwright.sync_api import Page, expect
 from seen import alike, apart, canvas, chart, columns, frame, picture, query, selected, tooltip, traces, unpacked
+from tools.explored import Explored
 
 Visit = Callable[..., Page]
 Served = Callable[[str], Explored]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +10,13 @@ from pathlib import Path
 import made_runs
 import page_programs
 import pytest
-from explored import Explored, explored
 from playwright.sync_api import Page, expect
 from seen import columns, number, query, selected, shows, unpacked
+from tools.explored import Explored, explored
 
 from whence.retraining import Proximal, leave_out
 
+HERE = Path(__file__).parent
 Visit = Callable[..., Page]
 Served = Callable[[str], Explored]
 Copied = Callable[[str], Path]
@@ -27,7 +29,7 @@ def able(copied: Copied) -> Callable[[str], object]:
     @contextmanager
     def server(name: str) -> Iterator[Explored]:
         model = () if name == "line" else ("--model", f"page_programs:{name}")
-        with explored(copied(name), *model) as started:
+        with explored(copied(name), *model, cwd=HERE) as started:
             yield started
 
     return server
@@ -89,13 +91,14 @@ def test_a_refit_verifies_it_and_can_be_cancelled(able: Callable[..., object], v
         page.get_by_test_id("verify").click()
         expect(page.get_by_test_id("progress")).to_be_visible()
         expect(page.get_by_test_id("verify")).to_be_disabled()
+        expect(page.get_by_test_id("verify-words")).not_to_have_text("Starting…")
         page.get_by_test_id("cancel").click()
         expect(page.get_by_test_id("verify-words")).to_contain_text("Cancelled")
         expect(page.get_by_test_id("progress")).to_be_hidden()
         assert not list(server.folder.glob("results/refit-*"))
         page.get_by_test_id("verify").click()
         expect(page.get_by_test_id("progress")).to_be_visible()
-        expect(page.get_by_test_id("verify-words")).to_have_text("opening the run", timeout=90_000)
+        expect(page.get_by_test_id("progress")).to_have_attribute("max", re.compile(r"\d"), timeout=90_000)
         row = page.get_by_test_id("verified").get_by_role("row").filter(has_text=identity)
         expect(row).to_be_visible(timeout=90_000)
         task, train, queries = page_programs.pictures()
@@ -119,7 +122,7 @@ def test_a_study_is_refitted_by_its_own_code(able: Callable[..., object], visit:
 
 
 def test_a_refit_that_fails_says_why(copied: Copied, visit: Visit) -> None:
-    with explored(copied("features"), "--model", "page_programs:nothing") as server:
+    with explored(copied("features"), "--model", "page_programs:nothing", cwd=HERE) as server:
         page = visit(server)
         choose(page, 2)
         page.get_by_test_id("verify").click()

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from explored import Explored
 from playwright.sync_api import Locator, Page, expect
 from seen import canvas, chart, query, shows
+from tools.explored import Explored
 
 Visit = Callable[..., Page]
 Served = Callable[[str], Explored]

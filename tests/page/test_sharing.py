@@ -7,10 +7,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from explored import Explored
 from PIL import Image
 from playwright.sync_api import Page, expect
 from seen import chart, columns, query, selected, shows
+from tools.explored import Explored
 
 Visit = Callable[..., Page]
 Served = Callable[[str], Explored]

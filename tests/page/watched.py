@@ -21,13 +21,11 @@ ROOMS = ("/static/", "/api/")
 class Watch:
     """What a context reported.
 
-    ``home``: the only origin that may be asked ("" for none: a file from disk). ``refusals``: paths whose refusal
-    (a status of 400 or more) a test expects, "*" for a server that has ended; the browser's own line about them is
-    then no error.
+    ``home``: the only origin that may be asked ("" for none: a file from disk).
     """
 
     home: str
-    refusals: set[str] = field(default_factory=set)
+    pardoned: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
@@ -48,6 +46,10 @@ class Watch:
             context.on(event, listener)
         return watch
 
+    def pardon(self, *paths: str) -> None:
+        """Paths of ``home`` that a test asks on purpose: that they are refused, or answered no more, is no error."""
+        self.pardoned |= set(paths)
+
     def judge(self) -> None:
         """Raises AssertionError if anything went wrong."""
         assert not self.wrong, "\n".join(self.wrong)
@@ -56,7 +58,7 @@ class Watch:
         if message.type not in ("error", "warning"):
             return
         place = urlsplit(message.location.get("url", ""))
-        if message.text.startswith("Failed to load resource") and self._expected(place.path):
+        if message.text.startswith("Failed to load resource") and place.path in self.pardoned:
             return
         if message.type == "warning" and "GPU stall due to ReadPixels" in message.text:
             return  # what a software renderer says of every chart that is read back
@@ -75,18 +77,16 @@ class Watch:
         if not self.home:
             allowed = url.scheme == "file" and request.is_navigation_request()
         else:
-            allowed = origin == self.home and (url.path in PATHS or url.path.startswith(ROOMS))
-        if not allowed and not self._expected(url.path):
+            known = url.path in PATHS or url.path.startswith(ROOMS) or url.path in self.pardoned
+            allowed = origin == self.home and known
+        if not allowed:
             self.wrong.append(f"request to {request.url}")
 
     def _answered(self, response: Response) -> None:
-        if response.status >= 400 and not self._expected(urlsplit(response.url).path):
+        if response.status >= 400 and urlsplit(response.url).path not in self.pardoned:
             self.wrong.append(f"status {response.status} of {response.url}")
 
     def _failed(self, request: Request) -> None:
         # A page that is left or a download that the test keeps ends its requests: no failure of the page.
-        if request.failure != "net::ERR_ABORTED" and not self._expected(urlsplit(request.url).path):
+        if request.failure != "net::ERR_ABORTED" and urlsplit(request.url).path not in self.pardoned:
             self.wrong.append(f"request failed: {request.url}: {request.failure}")
-
-    def _expected(self, path: str) -> bool:
-        return "*" in self.refusals or path in self.refusals

@@ -7,7 +7,6 @@ checks, warnings and certificates are added here, the same for all.
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,9 +20,9 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from whence import accessor, checks, results  # noqa: F401  the accessor scores.whence is registered on import
+from whence import accessor, checks, results, verification  # noqa: F401  the accessor is registered on import
 from whence.attribution import refitted, saved
-from whence.attribution.certificate import joined
+from whence.attribution.certificate import joined, warn_unless_converged
 from whence.examples import Examples, as_examples
 from whence.gradients import tuning
 from whence.gradients.labels import labels_of
@@ -164,11 +163,13 @@ class Explainer:
         if scored.converged is not None:
             coords["query_converged"] = ("query", scored.converged)
         labels = labels_of(o, examples)
-        array = results.scores(_array(scored.values), labels, self.train_labels, self._attrs(scored), **coords)
-        self._warn(scored)
+        array = results.scores(
+            _array(scored.values), labels, self.train_labels, self.described(scored.solver, scored.notes), **coords
+        )
+        warn_unless_converged(scored.solver, stacklevel=2)
         if verify is not None:
             array = self.verify(array, examples, verify, refit)
-        return array if k is None else array.isel(train=_kept(array, k))
+        return array if k is None else array.isel(train=verification.kept(array, k))
 
     @property
     def damping(self) -> float | None:
@@ -199,10 +200,14 @@ class Explainer:
     def self_influence(self) -> xr.DataArray:
         """The score of each training example for itself [train]: what removing it does to its own measurement."""
         scored = self.attributor.self_score(self.objective, self.prepared, self.mapper)
-        self._warn(scored)
+        warn_unless_converged(scored.solver, stacklevel=2)
         coords = self.train_labels.coordinates("train")
         return xr.DataArray(
-            _array(scored.values), dims=("train",), coords=coords, name="self_influence", attrs=self._attrs(scored)
+            _array(scored.values),
+            dims=("train",),
+            coords=coords,
+            name="self_influence",
+            attrs=self.described(scored.solver, scored.notes),
         )
 
     def parameter_change(self, ids: Any) -> xr.DataArray:
@@ -223,7 +228,8 @@ class Explainer:
         key = saved.identity(self.attributor.name, self.attributor.options, self.objective)
         return saved.write(Path(path), self.prepared.tensors, key, self.prepared.solver, self.prepared.notes)
 
-    def _attrs(self, scored: Scored) -> dict[str, Any]:
+    def described(self, solver: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, Any]:
+        """What a result of this explainer says of itself, as ``attrs``; ``notes``: beyond those of the preparation."""
         o, method = self.objective, self.attributor
         quantity, unit = method.measured(o.task)
         return {
@@ -232,39 +238,19 @@ class Explainer:
             "unit": unit,
             "sign": method.sign,
             "damping": self.damping,
-            "solver": dict(scored.solver),
+            "solver": dict(solver),
             "task": o.task.describe(),
             "objective": o.task.objective,
             "checkpoint": o.checkpoint,
             "precision": o.precision,
             "seed": getattr(method, "seed", None),
             "options": method.options,
-            "notes": {**self.prepared.notes, **scored.notes},
+            "notes": {**self.prepared.notes, **notes},
             "version": version("whence"),
             "schema": results.SCHEMA,
         }
-
-    def _warn(self, scored: Scored) -> None:
-        if not scored.solver["converged"]:
-            warnings.warn(
-                f"{scored.solver['name']} did not converge (worst relative residual "
-                f"{scored.solver['relative_residual']:.2g} after {scored.solver['iterations']} iterations): "
-                "raise its iterations, its preconditioner or the damping. The result says which queries are concerned.",
-                RuntimeWarning,
-                stacklevel=3,
-            )
 
 
 def _array(values: Tensor) -> npt.NDArray[np.float64]:
     found: npt.NDArray[np.float64] = values.detach().double().cpu().numpy()
     return found
-
-
-def _kept(scores: xr.DataArray, k: int) -> npt.NDArray[np.int64]:
-    """The positions of each query's k largest and k smallest scores, and of all examples that were verified."""
-    k = min(k, scores.sizes["train"])
-    order = np.argsort(np.nan_to_num(scores.values), axis=1, kind="stable")  # NaN is no extreme
-    kept = [order[:, :k].ravel(), order[:, -k:].ravel()]
-    if "verified" in scores.coords:
-        kept.append(np.flatnonzero(scores["verified"].values.any(0)))
-    return np.unique(np.concatenate(kept))

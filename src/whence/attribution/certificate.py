@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -36,3 +37,15 @@ def joined(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         extreme(min, "lambda_min"),
         extreme(max, "lambda_max"),
     )
+
+
+def warn_unless_converged(report: Mapping[str, Any], stacklevel: int) -> None:
+    """A RuntimeWarning with the remedy if a solve did not converge; the result carries the report in any case."""
+    if not report["converged"]:
+        warnings.warn(
+            f"{report['name']} did not converge (worst relative residual {report['relative_residual']:.2g} after "
+            f"{report['iterations']} iterations): raise its iterations, its preconditioner or the damping. "
+            "The result says which queries are concerned.",
+            RuntimeWarning,
+            stacklevel=stacklevel + 1,
+        )

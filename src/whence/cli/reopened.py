@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from whence.attribution.refitted import refit_for
 from whence.cli import asked
 from whence.cli.errors import CommandError
 from whence.cli.program import fingerprint, load
@@ -13,7 +14,7 @@ from whence.execution.store import RunFolder
 from whence.parameters import checkpoint_hash
 from whence.retraining.proximal import Proximal
 from whence.studies import catalogue
-from whence.studies.reopened import Reopened, refit_at
+from whence.studies.reopened import Reopened
 from whence.studies.study import Settings, Size
 
 
@@ -52,7 +53,7 @@ def _of_program(run: RunFolder, program: str | None) -> Reopened:
     )
     queries = asked.select(loaded.task, loaded.queries, str(config.get("queries")))
     _check_same(program, config, {"query_data": fingerprint(queries)})
-    return Reopened(loaded.task, loaded.train, queries, refit_at(damping_of(config.get("options"))))
+    return Reopened(loaded.task, loaded.train, queries, refit_for(damping_of(config.get("options"))))
 
 
 def _check_same(program: str, config: Mapping[str, Any], found: Mapping[str, str]) -> None:

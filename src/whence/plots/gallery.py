@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from whence.plots import parts, style
+from whence.plots.parts import Picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
-
-Picture = Callable[[Any], npt.NDArray[Any]]
-"""From an id to a picture [height, width] in grey or [height, width, 3] in colour."""
 
 
 def gallery(
@@ -32,7 +28,7 @@ def gallery(
     row = style.row_of(scores, query)
     figure = style.new_figure(3.0 + 1.55 * max(k, 3), 5.6)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[2.5, 1.55 * max(k, 3)])[0]
-    _draw_query(left, row, query_picture)
+    parts.query(left, row, query_picture)
     values = np.asarray(row.values, dtype=np.float64)
     strength = np.where(np.isfinite(values), values, 0.0)
     upper, lower = right.subfigures(2, 1, squeeze=False)[:, 0]
@@ -48,17 +44,6 @@ def gallery(
     foot += f"; {missing} examples without a finite score left out" if missing else ""
     figure.supxlabel(foot, fontsize=style.SMALL, color=style.INK)
     return figure
-
-
-def _draw_query(part: SubFigure, row: xr.DataArray, query_picture: Picture | None) -> None:
-    axes = part.add_subplot()
-    words = "\n".join(style.short(word) for word in style.query_words(row).split(", "))
-    if query_picture is None:
-        parts.bare(axes)
-        style.say(axes, words)
-        return
-    parts.show(axes, query_picture(row["query"].item()))
-    axes.set_title(words, fontsize=style.TITLE, color=style.INK)
 
 
 def _draw_side(part: SubFigure, chosen: xr.DataArray, k: int, picture: Picture) -> None:

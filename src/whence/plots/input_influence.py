@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from whence.plots import parts, style
-from whence.plots.gallery import Picture
+from whence.plots.parts import Picture
 from whence.results import ResultError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def input_influence(pixels: xr.DataArray, query: Any, picture: Picture, query_pi
     row, shown = pixels.isel(query=known.index(query)), maps[known.index(query)]
     figure = style.new_figure(2.6 + CELL * max(count, 2), 2 * CELL + 1.4)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[2.6, CELL * max(count, 2)])[0]
-    _query(left, row, query_picture)
+    parts.query(left, row, query_picture)
     every = right.subplots(2, count, squeeze=False)
     limit = style.colour_limit(shown)
     for number in range(count):
@@ -75,14 +75,3 @@ def _maps(pixels: xr.DataArray) -> npt.NDArray[np.float64]:
         )
     values = np.asarray(pixels.values, dtype=np.float64)
     return values.sum(axis=2) if values.ndim == 5 else values
-
-
-def _query(part: Any, row: xr.DataArray, query_picture: Picture | None) -> None:
-    axes = part.add_subplot()
-    words = "\n".join(style.short(word) for word in style.query_words(row).split(", "))
-    if query_picture is None:
-        parts.bare(axes)
-        style.say(axes, words)
-        return
-    parts.show(axes, query_picture(row["query"].item()))
-    axes.set_title(words, fontsize=style.TITLE, color=style.INK)

@@ -1,19 +1,22 @@
-"""Pieces that several figures draw: one picture, box plots, points by class with their names and their legend."""
+"""Pieces that several figures draw: one picture, the query, box plots, points by class with names and a legend."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
 from whence.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
+Picture: TypeAlias = Callable[[Any], npt.NDArray[Any]]
+"""From an id to a picture [height, width] in grey or [height, width, 3] in colour."""
 PALE = "#C9C9C9"
 # Points are drawn in turns of all classes, so that the last class does not bury the others.
 TURNS = 12
@@ -28,6 +31,18 @@ def show(axes: Axes, pixels: npt.NDArray[Any]) -> None:
         raise ValueError(f"a picture is [height, width] or [height, width, 3], not {image.shape}; reshape it")
     axes.imshow(image, cmap="gray_r", interpolation="nearest")
     axes.spines[:].set_visible(True)
+
+
+def query(part: SubFigure, row: xr.DataArray, picture: Picture | None) -> None:
+    """The query that ``row`` is about with what is known of it, in words alone where there is no picture."""
+    axes = part.add_subplot()
+    words = "\n".join(style.short(word) for word in style.query_words(row).split(", "))
+    if picture is None:
+        bare(axes)
+        style.say(axes, words)
+        return
+    show(axes, picture(row["query"].item()))
+    axes.set_title(words, fontsize=style.TITLE, color=style.INK)
 
 
 def bare(axes: Axes) -> None:

@@ -22,6 +22,7 @@ import xarray as xr
 from whence.attribution.approximate_leave_one_out import ApproximateLeaveOneOut
 from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.influence import InfluenceFunction
+from whence.attribution.refitted import refit_for
 from whence.comparison import aligned
 from whence.datasets import clusters
 from whence.datasets.clusters import OUTLIER
@@ -44,7 +45,7 @@ from whence.retraining.refit import AbstractRecipe
 from whence.solvers.conjugate_gradient import ConjugateGradient
 from whence.solvers.eigen import Eigen
 from whence.solvers.lissa import LiSSA
-from whence.studies.reopened import Reopened, refit_at
+from whence.studies.reopened import Reopened
 from whence.studies.study import Progress, Report, Settings, Study
 from whence.tasks import Classification
 
@@ -100,7 +101,7 @@ def run(run: RunFolder, settings: Settings) -> Report:
 def reopen(run: RunFolder, settings: Settings) -> Reopened:
     """The optimum, found again: it takes no time."""
     train, queries = clusters(POINTS[settings.size], settings.seed)
-    return Reopened(trained(train, WEIGHT_DECAY), train, queries, refit_at(0.0))
+    return Reopened(trained(train, WEIGHT_DECAY), train, queries, refit_for(0.0))
 
 
 def fresh(seed: int) -> torch.nn.Module:

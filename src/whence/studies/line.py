@@ -19,6 +19,7 @@ import torch
 from whence.attribution.approximate_leave_one_out import ApproximateLeaveOneOut
 from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.influence import InfluenceFunction
+from whence.attribution.refitted import refit_for
 from whence.datasets import line
 from whence.examples import Examples
 from whence.execution import RunFolder
@@ -29,7 +30,7 @@ from whence.plots import regression_lines
 from whence.retraining.converged import Converged
 from whence.retraining.leave_out import leave_out
 from whence.solvers.dense import Dense
-from whence.studies.reopened import Reopened, refit_at
+from whence.studies.reopened import Reopened
 from whence.studies.study import Progress, Report, Settings, Study
 from whence.tasks import Regression
 
@@ -92,7 +93,7 @@ def run(run: RunFolder, settings: Settings) -> Report:
 def reopen(run: RunFolder, settings: Settings) -> Reopened:
     """The fit of all points, which is what a page shows."""
     whole = fit(line(settings.seed)[0])
-    return Reopened(whole.task, whole.data, whole.data, refit_at(0.0))
+    return Reopened(whole.task, whole.data, whole.data, refit_for(0.0))
 
 
 def _show(run: RunFolder, everything: Examples, progress: Progress) -> None:

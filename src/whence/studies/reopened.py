@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from whence.examples import Examples
-from whence.retraining.converged import Converged
-from whence.retraining.proximal import Proximal
 from whence.retraining.refit import AbstractRefit
 from whence.task import AbstractTask
 
@@ -19,8 +17,3 @@ class Reopened:
     train: Examples
     queries: Examples
     refit: AbstractRefit
-
-
-def refit_at(damping: float) -> AbstractRefit:
-    """The refit that influence at this damping predicts: proximal, or to the minimum itself where it is 0."""
-    return Proximal(damping) if damping > 0 else Converged()

@@ -8,6 +8,7 @@ import { glyph, known, plain, signed } from "whence/numbers";
 /** @typedef {import("whence/types").Context} Context */
 /** @typedef {import("whence/types").Scored} Scored */
 
+const SHORT = 5;
 
 /**
  * @param {Context} context
@@ -59,7 +60,7 @@ function measured({ naming }, row, limit, says, method) {
   const unit = naming.unit(method);
   const number = says ? signed(row.score) : plain(row.score);
   const bar = el("div", { class: `bar ${side}`, "aria-hidden": "true" }, el("span", { class: "fill", style: span(row.score, limit) }));
-  const score = el("div", { class: `score ${side}`, data: { testid: "score" } }, says && el("span", { class: "glyph", "aria-hidden": "true", text: `${glyph(row.score)} ` }), number, unit && el("span", { class: "unit", text: ` ${unit}` }));
+  const score = el("div", { class: `score ${side}`, data: { testid: "score" } }, says && el("span", { class: "glyph", "aria-hidden": "true", text: `${glyph(row.score)} ` }), number, unit && el("span", { class: unit.length <= SHORT ? "unit" : "unit long", text: ` ${unit}` }));
   if (!known(row.actual)) return el("div", { class: "measured" }, score, bar);
   bar.append(el("span", { class: "actual", style: { left: `${50 + 50 * clamp(row.actual / limit)}%` } }));
   const refit = el("div", { class: "refit soft", data: { testid: "actual" }, title: `${naming.truth(row.truth)} without this example` }, el("span", { "aria-hidden": "true", text: "◇ " }), `refit ${signed(row.actual)}`);

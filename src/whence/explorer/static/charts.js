@@ -74,7 +74,8 @@ export function axis(name, more = {}) {
   return {
     title: { text: escaped(name), standoff: 8, font: { size: 12, color: colour("soft") } },
     color: colour("soft"), gridcolor: colour("line"), zerolinecolor: colour("edge"), linecolor: colour("line"),
-    tickfont: { size: 11 }, zeroline: false, automargin: true, ...more,
+    // Margins that Plotly measures anew, and labels that it checks for overflow, cost more than the drawing itself.
+    tickfont: { size: 11 }, zeroline: false, automargin: false, ticklabeloverflow: "allow", ...more,
   };
 }
 
@@ -85,8 +86,16 @@ export function axis(name, more = {}) {
 export function layout(more = {}) {
   return {
     // Points are drawn on a canvas below, so the chart itself has no ground.
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    paper_bgcolor: clear(colour("panel")), plot_bgcolor: clear(colour("panel")),
     font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", size: 12, color: colour("ink") },
-    margin: { l: 56, r: 16, t: 8, b: 48 }, showlegend: false, hovermode: false, dragmode: "pan", ...more,
+    margin: { l: 72, r: 16, t: 8, b: 48 }, showlegend: false, hovermode: false, dragmode: "pan", ...more,
   };
+}
+
+/**
+ * The same colour, seen through entirely.
+ * @param {string} rgb
+ */
+function clear(rgb) {
+  return rgb.replace(/^rgba?\((\d+),\s*(\d+),\s*(\d+).*$/, "rgba($1, $2, $3, 0)");
 }

@@ -50,7 +50,9 @@ export function startKeyboard({ about, state }, { list, tabs, nextTheme }) {
     Escape: () => state.now.selected.length && state.set({ selected: [] }),
   };
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    // What lies open takes its own keys first.
+    if (dialog.open || document.querySelector(":popover-open")) return;
     const target = event.target instanceof Element ? event.target : null;
     if (target?.closest("input, select, textarea, [popover], [contenteditable]")) return;
     // Arrows scroll a panel that has the focus; they move through predictions where nothing has.

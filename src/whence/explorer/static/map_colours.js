@@ -3,10 +3,12 @@
 
 import { byClass, diverging, rising } from "whence/colouring";
 import { unpack } from "whence/packed";
+import { colour } from "whence/theme";
 
 /** @typedef {import("whence/types").Context} Context */
 /** @typedef {import("whence/colouring").Colouring} Colouring */
 /** @typedef {{value: string, text: string}} Choice */
+/** @typedef {{colouring: Colouring, values: ArrayLike<number>, words: string}} Seen */
 
 /**
  * @param {Context} context
@@ -30,9 +32,9 @@ export function choices({ about }, train) {
 /**
  * @param {Context} context
  * @param {import("whence/types").Columns} train
- * @param {string} name one of the choices
+ * @param {string} name one of the choices, "" for none
  * @param {number} query position of the chosen query
- * @returns {Promise<{colouring: Colouring, values: ArrayLike<number>, words: string}>}
+ * @returns {Promise<Seen>}
  */
 export async function coloured(context, train, name, query) {
   const { about, naming, queries, source, state } = context;
@@ -44,6 +46,7 @@ export async function coloured(context, train, name, query) {
     return { values, words, colouring: says ? diverging(values, naming.unit(method)) : rising(values, naming.unit(method)) };
   }
   const values = /** @type {any} */ (train)[name];
+  if (!values) return { values: [], words: "none is kept", colouring: { colours: [colour("soft")], symbols: null, order: null, keys: [], ramp: null } };
   if (name === "label" || name === "prediction") {
     const colouring = about.task === "classification" ? byClass(values, naming.value) : rising(values, "");
     return { values, colouring, words: name };

@@ -10,7 +10,7 @@ import { united } from "whence/selected";
 
 /** @typedef {import("whence/types").Context} Context */
 /** @typedef {import("whence/types").Columns} Columns */
-/** @typedef {{values: ArrayLike<number>, words: string, colouring: import("whence/colouring").Colouring}} Seen */
+/** @typedef {import("whence/map_colours").Seen} Seen */
 
 /** What every tooltip says anyway. */
 const SAID = ["loss", "label", "prediction"];

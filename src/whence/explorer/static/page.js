@@ -12,7 +12,7 @@ import { makeFlags } from "whence/flags";
 import { startKeyboard } from "whence/keyboard";
 import { say, tellProblems } from "whence/messages";
 import { makeNaming } from "whence/naming";
-import { count, counted } from "whence/numbers";
+import { counted } from "whence/numbers";
 import { unpackAll } from "whence/packed";
 import { makeQueries } from "whence/queries";
 import { makeRows } from "whence/rows";
@@ -74,24 +74,21 @@ async function start() {
   const source = open();
   const [about, packed] = await Promise.all([source.get("/api/about"), source.get("/api/queries")]);
   const queries = /** @type {Columns} */ ({ id: [], ...unpackAll(packed) });
-  const state = makeStore(defaults(about, queries));
+  const naming = makeNaming(about);
+  const first = defaults(about, queries);
+  const state = makeStore(first, (said) => ({
+    ...said,
+    method: naming.method(said.method) ? said.method : first.method,
+    beside: naming.method(said.beside) ? said.beside : "",
+    selected: said.selected.filter((position) => position < about.counts.train),
+  }));
   /** @type {Promise<Columns>|null} */
   let train = null;
   /** @type {Context} */
   const context = {
-    about, queries, source, state, say, naming: makeNaming(about), rows: makeRows(source), flags: makeFlags(source),
+    about, queries, source, state, say, naming, rows: makeRows(source), flags: makeFlags(source),
     train: () => (train ??= source.get("/api/train").then(unpackAll)),
   };
-  // An address may name a method or examples that this run does not have.
-  const mend = () => {
-    const { method, beside, selected } = state.now;
-    const there = selected.filter((position) => position >= 0 && position < about.counts.train);
-    if (there.length < selected.length) state.set({ selected: there });
-    if (!context.naming.method(method) && method !== (about.default.method || "")) state.set({ method: about.default.method || "" });
-    if (beside && !context.naming.method(beside)) state.set({ beside: "" });
-  };
-  state.listen(mend);
-  mend();
   showTitle(about);
   tellProblems(about.problems, about.notes || []);
   startMethods(context);
@@ -141,7 +138,10 @@ function ahead(context, list, scores) {
     if (query === undefined) continue;
     for (const name of beside ? [method, beside] : [method]) {
       askWhy(context, query, name).catch(() => {});
-      if (scores) context.source.get("/api/scores", { method: name, query }).catch(() => {});
+      if (!scores) continue;
+      context.source.get("/api/scores", { method: name, query }).catch(() => {});
+      const truth = context.state.now.view === "much" && context.naming.method(name)?.truths[0];
+      if (truth) context.source.get("/api/actual", { query, truth }).catch(() => {});
     }
   }
 }
@@ -154,5 +154,5 @@ function idle(work) {
 
 start().catch((error) => {
   byId("main").replaceChildren(failed(error), el("p", { class: "soft", text: "Nothing was lost: reload the page when the cause is gone." }));
-  console.warn(error, count(0));
+  console.error(error);
 });

@@ -32,6 +32,7 @@ export function makePoints(chart) {
   let cloud = null;
   let listening = false;
   let drawn = 0;
+  let waiting = false;
 
   /**
    * @param {HTMLCanvasElement} target
@@ -70,7 +71,7 @@ export function makePoints(chart) {
 
   function draw() {
     const at = frameOf(chart);
-    if (!at || !cloud) return;
+    if (!at || !cloud || waiting) return;
     Object.assign(canvas.style, { left: `${at.left}px`, top: `${at.top}px`, width: `${at.width}px`, height: `${at.height}px` });
     paint(canvas, Math.min(2, devicePixelRatio || 1));
   }
@@ -81,12 +82,17 @@ export function makePoints(chart) {
   }
 
   return {
+    /** The axes are about to change, and so are the points: draw nothing until they are shown. */
+    wait() {
+      waiting = true;
+    },
     /**
      * What is drawn from now on.
      * @param {Cloud} next
      */
     show(next) {
       cloud = next;
+      waiting = false;
       const plot = /** @type {any} */ (chart);
       if (!listening && plot.on) {
         listening = true;

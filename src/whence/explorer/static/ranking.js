@@ -1,7 +1,7 @@
 // @ts-check
 /** One ranking of suspicious labels. A row opens to be flagged, given another label, and noted. */
 
-import { el, empty, failed } from "whence/element";
+import { el, failed } from "whence/element";
 import { count } from "whence/numbers";
 import { editor } from "whence/label_editor";
 import { suspectRow } from "whence/suspect_row";
@@ -27,22 +27,21 @@ export function makeRanking(context, by, title, note, unit) {
     el("header", {}, el("h3", {}, title, unit && el("span", { class: "soft", text: ` (${unit})` })), el("p", { class: "soft note", text: note })), list, trouble, further);
   /** @type {Map<number, {row: Suspect, item: HTMLElement}>} */
   const items = new Map();
+  /** @type {HTMLElement|null} */
+  let agreed = null;
 
   async function more() {
     further.hidden = true;
     try {
       const { rows, total } = await source.get("/api/suspicious", { by, k: PAGE, offset: items.size });
-      // A neighbourhood that agrees says nothing against a label.
-      const worth = by === "disagreement" ? rows.filter((/** @type {Suspect} */ row) => row.disagreement !== 0) : rows;
-      for (const row of worth) {
+      for (const row of rows) {
+        if (by === "disagreement" && row.disagreement === 0 && !agreed) list.append((agreed = el("li", { class: "soft note divider", text: "From here on all neighbours carry the same label, which says nothing against it." })));
         const item = el("li", { class: "suspect", data: { testid: "suspect", id: String(row.id), position: String(row.position) } });
         items.set(row.position, { row, item });
         redraw(row.position);
         list.append(item);
       }
-      const ended = worth.length < rows.length || items.size >= total || !rows.length;
-      further.hidden = !source.live || ended;
-      if (worth.length < rows.length) trouble.replaceChildren(empty("The neighbours of all other examples carry the same label as they do."));
+      further.hidden = !source.live || items.size >= total || !rows.length;
       further.textContent = `Show ${PAGE} more of ${count(total)}`;
     } catch (error) {
       trouble.replaceChildren(failed(error));

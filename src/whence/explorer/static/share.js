@@ -35,7 +35,7 @@ export function startShare({ say, source, state }, list) {
   function offer(item, queries) {
     const { method, beside } = state.now;
     const methods = beside && beside !== method ? [method, beside] : [method];
-    item.toggleAttribute("aria-disabled", !queries.length || !source.live);
+    item.setAttribute("aria-disabled", String(!queries.length || !source.live));
     if (queries.length && source.live) item.href = source.address("/api/report", { methods: methods.join(","), queries: queries.join(",") });
     else item.removeAttribute("href");
     item.download = "";

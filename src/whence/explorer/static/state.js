@@ -4,16 +4,19 @@
 /** @typedef {import("whence/types").State} State */
 /** @typedef {ReturnType<typeof makeStore>} Store */
 
+/** A longer range is no selection of a person, and would take long to write out. */
+const LONGEST = 1e6;
 const VIEWS = ["why", "where", "much", "labels"];
 
 /**
  * @param {State} defaults
+ * @param {(state: State) => State} sound what an address says, without the names that this run does not have
  */
-export function makeStore(defaults) {
+export function makeStore(defaults, sound) {
   /** @type {((changed: Set<string>) => void)[]} */
   const listeners = [];
   /** @type {State} */
-  let now = { ...defaults, ...read(location.hash, defaults) };
+  let now = sound({ ...defaults, ...read(location.hash, defaults) });
 
   /** @param {State} next */
   function move(next) {
@@ -22,7 +25,7 @@ export function makeStore(defaults) {
     if (changed.size) for (const listener of listeners) listener(changed);
   }
 
-  addEventListener("popstate", () => move({ ...defaults, ...read(location.hash, defaults) }));
+  addEventListener("popstate", () => move(sound({ ...defaults, ...read(location.hash, defaults) })));
   return {
     /** @returns {Readonly<State>} */
     get now() {
@@ -94,8 +97,9 @@ function write(state, defaults) {
 function ranges(text) {
   const out = new Set();
   for (const part of text.split(",")) {
+    if (!/^\d{1,9}(-\d{1,9})?$/.test(part)) continue;
     const [first, last = first] = part.split("-").map(Number);
-    if (!Number.isInteger(first) || !Number.isInteger(last) || last - first > 1e6) continue;
+    if (last - first > LONGEST) continue;
     for (let i = first; i <= last; i++) out.add(i);
   }
   return [...out].sort((a, b) => a - b);

@@ -29,7 +29,7 @@ export function suspectRow(context, row, by, { open, flag, toggle }) {
     el("button", { type: "button", class: "words plain-button", "aria-expanded": String(open), data: { testid: "open-suspect" }, "aria-label": `Training example ${row.id}: details`, on: { click: toggle } },
       el("span", { class: "line" }, el("b", { text: naming.value(row.label) }), guess(naming.value(row.prediction), verdict), el("span", { class: "soft", text: ` · id ${row.id}` })),
       el("span", { class: "line soft" }, el("b", { class: "value", text: value }), by !== "loss" && baseline && el("span", { data: { testid: "baseline" }, text: ` · ${baseline}` })),
-      el("span", { class: "line soft", text: [known(kept?.label) && `→ ${naming.value(kept?.label)}`, kept?.note && "✎ noted", ...others(row, by)].filter(Boolean).join(" · ") })),
+      el("span", { class: "line soft", text: [known(kept?.label) && `suggested ${naming.value(kept?.label)}`, kept?.note && "✎ noted", ...others(row, by)].filter(Boolean).join(" · ") })),
     el("button", {
       type: "button", class: "flag", "aria-pressed": String(Boolean(kept?.flag)), disabled: !about.can.act, "aria-label": `Flag training example ${row.id}`,
       title: about.can.act ? "Flag (f)" : about.can.why_not, data: { testid: "flag" }, text: kept?.flag ? "⚑" : "⚐", on: { click: flag },

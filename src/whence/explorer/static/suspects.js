@@ -36,7 +36,7 @@ export function makeSuspects(context, panel) {
   async function make() {
     const train = await context.train();
     const names = /** @type {(keyof typeof TITLES)[]} */ (Object.keys(TITLES)).filter((name) => train[name]);
-    if (!names.length) return panel.replaceChildren(empty("This run keeps no loss, self-influence or neighbours of its training examples. `whence exhibit` adds them."));
+    if (!names.length) return panel.replaceChildren(empty("This run keeps no loss, self-influence or neighbours of its training examples. Give the run's command again to have them worked out."));
     for (const name of names) {
       const column = about.columns.find((one) => one.name === name);
       const unit = name === "loss" ? about.unit : column?.unit;

@@ -87,6 +87,7 @@ export function makeTwoColumns(context, now) {
       `${across.words}: ${plain(across.values[position])}`, `${up.words}: ${plain(up.values[position])}`,
     ].filter(Boolean);
     const [wide, high] = [spread(across.values), spread(up.values)];
+    points.wait();
     // An empty trace: the points are drawn below, in the axes that Plotly keeps.
     await figure.draw([{ type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip" }], layout({ xaxis: axis(across.title, { zeroline: true, range: wide }), yaxis: axis(up.title, { zeroline: true, range: high }), dragmode: "zoom" }));
     points.show({ x: across.values, y: up.values, colours: [colour("accent")], symbols: null, order: null, size: pointSize(train.id.length), opacity: n > 2000 ? 0.35 : 0.55 });

@@ -1,4 +1,4 @@
-"""`whence explore` as a person starts it: a process of its own, its address, and what it said."""
+"""`whence explore` as a person starts it: a process of its own, where it is, and what it said."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-
 
 @dataclass(frozen=True)
 class Explored:
@@ -24,27 +22,32 @@ class Explored:
 
     folder: Path
     address: str
+    pid: int
 
     def get(self, path: str, **parameters: object) -> Any:
-        """What the API answers."""
+        """What the API answers. Raises HTTPError if it refuses."""
         query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
         with urllib.request.urlopen(self.address.rstrip("/") + path + query) as answer:
             return json.loads(answer.read())
 
 
 @contextmanager
-def explored(folder: Path, *options: str) -> Iterator[Explored]:
-    """The server, until the block ends. It must say where it is, and never print a traceback."""
+def explored(folder: Path, *options: str, cwd: Path | None = None) -> Iterator[Explored]:
+    """The server of a run folder until the block ends; ``options`` of the command line.
+
+    Raises RuntimeError if it does not start, or printed a traceback while it ran.
+    """
     command = [sys.executable, "-m", "whence.cli.app", "explore", str(folder), "--no-browser", *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(command, cwd=HERE, env=environment, stderr=subprocess.PIPE, text=True)
-    said = ""
+    process = subprocess.Popen(command, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True)
+    said = process.stderr.readline() if process.stderr else ""
     try:
-        said = process.stderr.readline()
         found = re.search(r"http://127\.0\.0\.1:\d+/", said)
-        assert found, said + process.stderr.read()
-        yield Explored(folder, found.group())
+        if found is None:
+            raise RuntimeError(f"the server did not start: {said}{process.stderr.read() if process.stderr else ''}")
+        yield Explored(folder, found.group(), process.pid)
     finally:
         process.terminate()
         said += process.communicate()[1]
-        assert "Traceback" not in said, said
+    if "Traceback" in said:
+        raise RuntimeError(f"the server failed: {said}")
