@@ -86,7 +86,7 @@ def _visit(browser: Browser, server: Explored, hash: str) -> Page:
 
 def _first_view(browser: Browser, server: Explored) -> float:
     page = _visit(browser, server, "why")
-    seconds = float(page.wait_for_function("window.firstView").json_value()) / 1000
+    seconds = float(page.wait_for_function("() => window.firstView").json_value()) / 1000
     page.wait_for_selector("html[data-ready=all]")
     page.context.close()
     return seconds

@@ -24,6 +24,8 @@ NAMED = {
     "tabpanel",
     "listbox",
     "option",
+    "image",
+    "figure",
 }
 PLENTY = 120
 
@@ -114,6 +116,8 @@ def test_everything_that_is_used_has_a_name(served: Served, visit: Visit, view: 
     page = visit(served("pictures"), f"#view={view}&selected=1-3")
     query(page)
     expect(page.get_by_test_id(f"view-{view}")).to_be_visible()
+    if view in ("where", "much"):
+        expect(page.locator("#js-plotly-tester")).to_have_attribute("aria-hidden", "true")
     session = page.context.new_cdp_session(page)
     nodes = session.send("Accessibility.getFullAXTree")["nodes"]
     used = [node for node in nodes if not node["ignored"] and node["role"]["value"] in NAMED]

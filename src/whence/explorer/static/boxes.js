@@ -83,7 +83,7 @@ export function makeBoxes(context, now) {
         },
       ],
       layout({
-        xaxis: axis(`${grouped.words} of the training example`, { tickvals: kept, ticktext: kept.map((i) => tick(grouped.names[i], i, query)), range: [Math.min(...kept) - 0.6, Math.max(...kept) + 0.6], showgrid: false, fixedrange: true }),
+        xaxis: axis(`${grouped.words} of the training example`, { tickvals: kept, ticktext: kept.map((i) => tick(grouped.names[i], i, query)), range: [Math.min(...kept) - 0.6, Math.max(...kept) + 0.6], showgrid: false, fixedrange: true, ...(about.task === "classification" ? {} : { tickangle: 0 }) }),
         yaxis: axis(naming.quantity(method), { zeroline: true, zerolinewidth: 1.5, autorange: true }),
         dragmode: false,
       }),
@@ -100,8 +100,9 @@ export function makeBoxes(context, now) {
    * @param {number} query
    */
   function tick(name, group, query) {
+    if (about.task !== "classification") return escaped(name).replace(" to ", "<br>to ");
     const short = escaped(name.length > 14 ? `${name.slice(0, 13)}…` : name);
-    if (about.task !== "classification" || figure.chart.clientWidth < NARROW) return short;
+    if (figure.chart.clientWidth < NARROW) return short;
     const roles = [queries.label?.[query] === group && "its label", queries.prediction?.[query] === group && "predicted"].filter(Boolean);
     return roles.length ? `${short}<br>${roles.join(", ")}` : short;
   }

@@ -6,27 +6,30 @@ import { el, empty, failed } from "whence/element";
 import { colour } from "whence/theme";
 
 const WIDTH = 960;
+/** What a figure is called until it is drawn and says what is seen. */
+const TITLES = { boxes: "Scores by class", map: "Map of the training examples", "predicted-actual": "Predicted against actual", "two-columns": "Two columns against each other" };
 
 /**
- * @param {string} name used for test ids and file names
+ * @param {keyof TITLES} name used for test ids and file names
  * @param {{say: (text: string, kind?: "plain"|"error") => void}} context
  * @param {{aside?: Node, legend?: () => any[], image?: () => any}} [options] what stands beside the chart; and for a saved
  *   picture: traces whose names are its legend, and the points below the chart as an image of Plotly's layout
  */
 export function makeFigure(name, { say }, { aside, legend = () => [], image = () => null } = {}) {
-  const heading = el("h3", { data: { testid: `${name}-title` } });
+  const heading = el("h3", { id: `${name}-title`, text: TITLES[name], data: { testid: `${name}-title` } });
   const controls = el("div", { class: "controls" });
   const saving = el("div", { class: "saving" },
     ...["png", "svg"].map((format) => el("button", {
       type: "button", class: "quiet", text: format.toUpperCase(), "aria-label": `Save this figure as ${format.toUpperCase()}`,
       data: { testid: `${name}-${format}` }, on: { click: () => save(format) },
     })));
-  const chart = el("div", { class: "chart", data: { testid: `${name}-chart` } });
+  // One picture to who cannot see it: the sentence above names it, the note below describes it.
+  const chart = el("div", { class: "chart", role: "img", "aria-labelledby": `${name}-title`, "aria-describedby": `${name}-note`, data: { testid: `${name}-chart` } });
   const stage = el("div", { class: "stage" }, chart);
   const body = el("div", { class: "with-aside" }, stage, aside || "");
   const notice = el("div", { class: "notice", hidden: true });
-  const note = el("p", { class: "soft note", data: { testid: `${name}-note` } });
-  const root = el("figure", { class: "figure", data: { testid: name } }, el("header", {}, heading, saving), controls, aside ? body : stage, notice, note);
+  const note = el("p", { id: `${name}-note`, class: "soft note", data: { testid: `${name}-note` } });
+  const root = el("figure", { class: "figure", "aria-labelledby": `${name}-title`, data: { testid: name } }, el("header", {}, heading, saving), controls, aside ? body : stage, notice, note);
   let drawn = false;
 
   new ResizeObserver(() => {
@@ -85,6 +88,8 @@ export function makeFigure(name, { say }, { aside, legend = () => [], image = ()
       stage.hidden = body.hidden = saving.hidden = false;
       await Plotly.react(chart, traces, layout, CONFIG);
       drawn = true;
+      // Plotly measures words in a picture far off the page, which nobody is to be told of.
+      document.getElementById("js-plotly-tester")?.setAttribute("aria-hidden", "true");
     },
   };
 }
