@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from whence.curvature.operator import AbstractOperator, Diagonal
 from whence.examples import Examples
 from whence.mapping import AbstractMapper
 from whence.objective import Objective
+from whence.retraining import Recording
 from whence.solvers.solver import AbstractSolver
 from whence.task import AbstractTask
 
@@ -57,7 +59,7 @@ class Method:
     ``float32``: the same method with a tolerance that float32 can meet, where it differs;
     ``classes``: it needs a classification task; ``one_input``: it needs inputs that are a single tensor;
     ``certified``: its report speaks of a solve, though not by a solver of its choice; ``beyond``: problems that it
-    cannot answer for.
+    cannot answer for; ``trained``: it predicts a training, not a refit to a minimum.
     """
 
     attributor: AbstractAttributor
@@ -72,6 +74,7 @@ class Method:
     one_input: bool = False
     certified: bool = False
     beyond: tuple[str, ...] = ()
+    trained: bool = False
 
     def takes(self, name: str) -> bool:
         """Whether the method can answer for this problem."""
@@ -156,56 +159,92 @@ EMBEDDED = [
 @final
 @dataclass(frozen=True)
 class OfTheModel(AbstractAttributor):
-    """A method whose choices hang on the model, as checkpoints do: ``make(θ)`` gives it for each."""
+    """A method whose choices hang on the model, as checkpoints do: ``make(objective)`` gives it for each.
 
-    make: Callable[[Tensor], AbstractAttributor]
+    ``shown``: one of its kind, whose name, sign and quantity are those of all.
+    """
+
+    make: Callable[[Objective], AbstractAttributor]
+    shown: AbstractAttributor
 
     @property
     def name(self) -> str:
-        return self.make(torch.zeros(1)).name
+        return self.shown.name
 
     @property
     def sign(self) -> str:
-        return self.make(torch.zeros(1)).sign
+        return self.shown.sign
 
     def measured(self, task: AbstractTask) -> tuple[str, str]:
-        return self.make(task.parameters()).measured(task)
+        return self.shown.measured(task)
 
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
-        return self.make(objective.theta).prepare(objective, mapper)
+        return self.make(objective).prepare(objective, mapper)
 
     def score(self, objective: Objective, prepared: Prepared, queries: Examples, mapper: AbstractMapper) -> Scored:
-        return self.make(objective.theta).score(objective, prepared, queries, mapper)
+        return self.make(objective).score(objective, prepared, queries, mapper)
 
     def self_score(self, objective: Objective, prepared: Prepared, mapper: AbstractMapper) -> Scored:
-        return self.make(objective.theta).self_score(objective, prepared, mapper)
+        return self.make(objective).self_score(objective, prepared, mapper)
 
 
-def along(theta: Tensor) -> list[tuple[Tensor, float]]:
+def along(objective: Objective) -> list[tuple[Tensor, float]]:
     """Three points of a made-up training that ended at θ."""
+    theta = objective.theta
     return [(0.5 * theta, 0.3), (0.9 * theta, 0.2), (theta, 0.1)]
 
 
-def in_steps(theta: Tensor) -> list[wh.Checkpoint]:
-    return [wh.Checkpoint(point, rate, 7) for point, rate in along(theta)]
+def in_steps(objective: Objective) -> list[wh.Checkpoint]:
+    return [wh.Checkpoint(point, rate, 7) for point, rate in along(objective)]
+
+
+def recorded(objective: Objective) -> Recording:
+    """Six made-up steps that ended at θ, on batches that hang on the ids and not on their order."""
+    ids, generator = np.sort(objective.train.ids), np.random.default_rng(2)
+    places = torch.linspace(0.7, 1.0, 7)[:, None].to(objective.theta) * objective.theta
+    orders = [generator.permutation(ids) for _ in range(2)]
+    batches = tuple(np.sort(part) for order in orders for part in np.array_split(order, 3))
+    return Recording((0.3, 0.3, 0.2, 0.2, 0.1, 0.1), batches, places)
+
+
+NOWHERE, NOTHING = torch.zeros(1), np.arange(0)
 
 
 TRACED = [
     # a step on an example whose gradient is 0 at the last checkpoint may have moved the model at an earlier one
-    pytest.param(Method(OfTheModel(lambda theta: wh.TracIn(along(theta))), zero=False), id="tracin"),
-    pytest.param(Method(OfTheModel(lambda theta: wh.TracIn(in_steps(theta))), zero=False), id="tracin-steps"),
-    pytest.param(Method(OfTheModel(lambda theta: wh.TracIn(theta))), id="tracin-one"),
+    pytest.param(Method(OfTheModel(lambda o: wh.TracIn(along(o)), wh.TracIn(NOWHERE)), zero=False), id="tracin"),
+    pytest.param(
+        Method(OfTheModel(lambda o: wh.TracIn(in_steps(o)), wh.TracIn([wh.Checkpoint(NOWHERE, 1.0, 7)])), zero=False),
+        id="tracin-steps",
+    ),
+    pytest.param(Method(OfTheModel(lambda o: wh.TracIn(o.theta), wh.TracIn(NOWHERE))), id="tracin-one"),
 ]
 PROJECTED = [
     pytest.param(Method(wh.TRAK(6, ridge=0.01, threshold=1e-3), certified=True, beyond=("dict", "poisson")), id="trak"),
     pytest.param(
         Method(
-            OfTheModel(lambda theta: wh.TRAK(6, along(theta), "gaussian", 0.01, keep_features=False)),
+            OfTheModel(lambda o: wh.TRAK(6, along(o), "gaussian", 0.01, keep_features=False), wh.TRAK()),
             zero=False,
             certified=True,
             beyond=("dict", "poisson"),
         ),
         id="trak-ensemble",
+    ),
+]
+SKETCHED = [
+    pytest.param(Method(wh.InfluenceSketching(6, ridge=0.01), certified=True), id="sketching"),
+    pytest.param(Method(wh.InfluenceSketching(40, "rademacher", ridge=0.1), certified=True), id="sketching-wide"),
+]
+UNROLLED = [
+    # the change of a run's outcome: an example may have moved the model where its gradient was not yet 0
+    pytest.param(
+        Method(
+            OfTheModel(lambda o: wh.SGDInfluence(recorded(o)), wh.SGDInfluence(Recording((1.0,), (NOTHING,), NOWHERE))),
+            loss_units=True,
+            zero=False,
+            trained=True,
+        ),
+        id="sgd-influence",
     ),
 ]
 NEAREST = [
@@ -239,6 +278,8 @@ ATTRIBUTORS = [
     *EMBEDDED,
     *TRACED,
     *PROJECTED,
+    *SKETCHED,
+    *UNROLLED,
     *NEAREST,
     *REPRESENTER,
     *RELATIVE,

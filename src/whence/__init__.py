@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from whence.attribution.centroid import CentroidDistance as CentroidDistance
     from whence.attribution.centroid import CentroidRelationship as CentroidRelationship
     from whence.attribution.checkpoints import Checkpoint as Checkpoint
+    from whence.attribution.datamodels import Datamodels as Datamodels
     from whence.attribution.groups import GroupInfluence as GroupInfluence
     from whence.attribution.influence import InfluenceFunction as InfluenceFunction
     from whence.attribution.input_influence import input_influence as input_influence
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from whence.attribution.representer import RepresenterPoints as RepresenterPoints
     from whence.attribution.representer import representer_values as representer_values
     from whence.attribution.similarity import Similarity as Similarity
+    from whence.attribution.sketching import InfluenceSketching as InfluenceSketching
     from whence.attribution.tracin import TracIn as TracIn
     from whence.attribution.trak import TRAK as TRAK
+    from whence.attribution.unrolled import SGDInfluence as SGDInfluence
     from whence.curvature.gauss_newton import GaussNewton as GaussNewton
     from whence.curvature.hessian import Hessian as Hessian
     from whence.evaluation.agreement import agreement as agreement
@@ -54,6 +57,7 @@ _WHERE = {
     "Classification": "whence.tasks",
     "ConjugateGradient": "whence.solvers.conjugate_gradient",
     "CustomTask": "whence.tasks",
+    "Datamodels": "whence.attribution.datamodels",
     "Dense": "whence.solvers.dense",
     "Eigen": "whence.solvers.eigen",
     "GaussNewton": "whence.curvature.gauss_newton",
@@ -62,6 +66,7 @@ _WHERE = {
     "GroupInfluence": "whence.attribution.groups",
     "Hessian": "whence.curvature.hessian",
     "InfluenceFunction": "whence.attribution.influence",
+    "InfluenceSketching": "whence.attribution.sketching",
     "JoblibMapper": "whence.execution.mappers",
     "KNNShapley": "whence.attribution.nearest",
     "LiSSA": "whence.solvers.lissa",
@@ -70,6 +75,7 @@ _WHERE = {
     "Regression": "whence.tasks",
     "RelatIF": "whence.attribution.relatif",
     "RepresenterPoints": "whence.attribution.representer",
+    "SGDInfluence": "whence.attribution.unrolled",
     "SerialMapper": "whence.mapping",
     "Similarity": "whence.attribution.similarity",
     "TRAK": "whence.attribution.trak",

@@ -355,3 +355,32 @@ def test_a_run_without_an_exhibit_if_so_asked(whence, program, tmp_path) -> None
     assert not (tmp_path / "run" / "exhibit").exists()
     assert whence("attribute", name, *given()).code == 0  # and the same command later adds it
     assert (tmp_path / "run" / "exhibit" / "about.json").exists()
+
+
+def test_the_strongest_are_verified_at_the_automatic_damping(whence, program, tmp_path: Path) -> None:
+    name = program()
+    words = given(solver="dense", damping="auto", verify=2)
+    answer = whence("attribute", f"{name}:task", *words, "--no-exhibit", "--format", "json")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    rows = found["tables"]["verified by refits"]
+    assert [row["query"] for row in rows] == ["q3", "q3", "q7", "q7"]
+    assert all(row["converged"] for row in rows)
+    scores = RunFolder.read(tmp_path / "run").load("scores")
+    damping = scores.attrs["damping"]
+    assert scores.attrs["notes"]["automatic_damping"]["value"] == damping
+    assert any("the 2 largest |score| of each query" in line for line in found["sentences"])
+    assert any(line.startswith("Damping: λ_min = ") for line in found["sentences"])
+    # what looks at the run later takes the damping that was found, not that of the word
+    if damping > 0:
+        refit = whence("refit", "run", "--without", "t3", "--model", f"{name}:task", "--format", "json")
+        kept = RunFolder.read(tmp_path / "run").load(json.loads(refit.out)["name"])
+        assert kept.attrs["damping"] == damping
+    other = whence("attribute", f"{name}:task", *given(solver="dense", damping="auto"), "--no-exhibit")
+    assert "config.verify: 2 -> (absent)" in other.err
+
+
+@pytest.mark.parametrize("words", [{"damping": "magic"}, {"verify": 0}])
+def test_other_words_for_damping_and_no_refits_are_wrong_usage(whence, program, words: dict[str, object]) -> None:
+    answer = whence("attribute", f"{program()}:task", *given(**words))
+    assert answer.code == 2

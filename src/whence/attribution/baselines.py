@@ -39,6 +39,10 @@ class Random(AbstractAttributor):
         drawn = [[_normal(self.seed, q, i) for i in objective.train.ids.tolist()] for q in queries.ids.tolist()]
         return Scored(torch.tensor(drawn, dtype=torch.float64), solver_report())
 
+    def self_score(self, objective: Objective, prepared: Prepared, mapper: AbstractMapper) -> Scored:
+        drawn = [_normal(self.seed, i, i) for i in objective.train.ids.tolist()]
+        return Scored(torch.tensor(drawn, dtype=torch.float64), solver_report())
+
 
 @final
 @dataclass(frozen=True)

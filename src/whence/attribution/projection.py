@@ -52,6 +52,13 @@ class Projection:
         """P·v [parameter, k] for v [dimension, k]."""
         return torch.cat([block @ v for _, block in self._blocks(v)])
 
+    def gram(self, weights: Tensor) -> Tensor:
+        """Pᵀ diag(weights) P [dimension, dimension] in float64 for weights [parameter], such as a penalty."""
+        found = torch.zeros(self.dimension, self.dimension, dtype=torch.float64)
+        for window, block in self._blocks(weights.double().cpu()):
+            found += block.T @ (weights[window].double().cpu()[:, None] * block)
+        return found
+
     def _blocks(self, like: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """P in blocks of rows; each has a seed of its own, so that it can be drawn alone."""
         height = max(1, BLOCK_BYTES // (4 * self.dimension))

@@ -36,7 +36,8 @@ class TracIn(AbstractAttributor):
     """``checkpoints``: :class:`whence.Checkpoint` s, pairs (parameters, learning rate), or parameters (at rate 1).
 
     Where all checkpoints have ``steps``, scores are in loss units for the recorded steps; else for one step on the
-    example at each checkpoint. ``whence.retraining.pieces.passed`` lists the checkpoints of a training in pieces.
+    example at each checkpoint. ``whence.retraining.pieces.passed`` lists the checkpoints of a training in pieces, and
+    ``SGD(...).record(...).passed()`` those of a recorded run, with their steps.
     Rates are those of plain gradient descent: Adam does not step along the gradient, so its rates weigh checkpoints
     against one another and no more. What captum's TracInCPFast gives is TracIn of the last layer's weight
     alone: ``Classification(net, only=["fc.weight"])``.

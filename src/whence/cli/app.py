@@ -13,7 +13,7 @@ from typing import TextIO
 from cyclopts import App, CycloptsError
 
 from whence.cli import errors
-from whence.cli.verbs import attribute, data, explore, refit, report, show, study
+from whence.cli.verbs import attribute, data, evaluate, explore, refit, report, show, study
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -31,6 +31,7 @@ app.command(attribute.attribute)
 app.command(study.app)
 app.command(show.show)
 app.command(report.report)
+app.command(evaluate.evaluate)
 app.command(explore.explore)
 app.command(refit.refit)
 app.command(data.app)

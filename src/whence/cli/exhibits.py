@@ -30,7 +30,7 @@ def add(run: RunFolder, name: str, program: Program, queries: Examples, method: 
         title=name,
         self_influence=_self_influence(program, method),
         refit="program",
-        damping=damping_of(method.options),
+        damping=damping_of(run),
     )
     try:
         exhibit(run, program.task, program.train, queries, choices, Progress("exhibit").say)

@@ -10,12 +10,24 @@ from whence.cli.errors import CommandError
 if TYPE_CHECKING:
     from whence.attribution.attributor import AbstractAttributor
 
-MethodName: TypeAlias = Literal["influence", "leverage-corrected", "gradient-dot", "gradient-norm", "loss", "random"]
+MethodName: TypeAlias = Literal[
+    "influence",
+    "leverage-corrected",
+    "representer-points",
+    "knn-shapley",
+    "gradient-dot",
+    "gradient-norm",
+    "loss",
+    "random",
+]
 SolverName: TypeAlias = Literal["dense", "cg", "lissa"]
+DampingWord: TypeAlias = float | Literal["auto"]
 
 METHODS: dict[str, str] = {
     "influence": "InfluenceFunction",
     "leverage-corrected": "ApproximateLeaveOneOut",
+    "representer-points": "RepresenterPoints",
+    "knn-shapley": "KNNShapley",
     "gradient-dot": "GradientDot",
     "gradient-norm": "GradientNorm",
     "loss": "Loss",
@@ -25,7 +37,7 @@ SOLVERS: dict[str, str] = {"dense": "Dense", "cg": "ConjugateGradient", "lissa":
 SOLVING = ("influence", "leverage-corrected")
 
 
-def build(name: MethodName, damping: float | None = None, solver: SolverName | None = None) -> AbstractAttributor:
+def build(name: MethodName, damping: DampingWord | None = None, solver: SolverName | None = None) -> AbstractAttributor:
     """The method with these options, its own defaults where they are None.
 
     Raises CommandError for an option that the method has not, rather than leave it out in silence.

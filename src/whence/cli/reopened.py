@@ -35,9 +35,15 @@ def reopen(run: RunFolder, program: str | None, data: Path | None) -> Reopened:
     raise CommandError(f"{run.folder} is a {kind} that names no model; refit in Python: whence.retraining.leave_out")
 
 
-def damping_of(options: Any) -> float:
-    """At which damping a method's scores are checked: its own, else that of a proximal refit by default."""
+def damping_of(run: RunFolder) -> float:
+    """At which damping a run's scores are checked: their own, else that of a proximal refit by default.
+
+    The scores have it as a number also where the method's options say "auto".
+    """
+    options = run.config.get("options")
     own = options.get("damping") if isinstance(options, dict) else None
+    if isinstance(own, str):
+        own = run.load("scores").attrs.get("damping")
     return float(own) if isinstance(own, int | float) else Proximal().strength
 
 
@@ -53,7 +59,7 @@ def _of_program(run: RunFolder, program: str | None) -> Reopened:
     )
     queries = asked.select(loaded.task, loaded.queries, str(config.get("queries")))
     _check_same(program, config, {"query_data": fingerprint(queries)})
-    return Reopened(loaded.task, loaded.train, queries, refit_for(damping_of(config.get("options"))))
+    return Reopened(loaded.task, loaded.train, queries, refit_for(damping_of(run)))
 
 
 def _check_same(program: str, config: Mapping[str, Any], found: Mapping[str, str]) -> None:

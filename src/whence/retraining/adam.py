@@ -1,8 +1,7 @@
 """Adam on minibatches (Kingma and Ba 2015) with example weights: a removed example keeps its place in the order.
 
-A batch's loss is Σ w_i ℓ_i / Σ w_i over its rows (mean objective), plus the penalty, whose gradient is coupled as in
-``torch.optim.Adam``. The order of the data depends on the seed and the step alone, so a run with and one without an
-example see the same batches.
+A batch's loss and the order of the data are those of :mod:`.minibatches`; the penalty's gradient is coupled as in
+``torch.optim.Adam``.
 """
 
 from __future__ import annotations
@@ -18,16 +17,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from whence.gradients import functional
 from whence.objective import Objective
+from whence.retraining.minibatches import batch_gradient, batches
 from whence.retraining.refit import AbstractRecipe, Trained, gradient_norm
 from whence.retraining.resident import resident
 from whence.retraining.stacked import Stack
 
 Gradient: TypeAlias = Callable[[Tensor, npt.NDArray[np.int64]], Tensor]
 Schedule: TypeAlias = Literal["constant", "one-cycle"]
-PIECE = 128
-"""Rows that go through the model at once: on a CPU a third faster than whole batches of 500 small images."""
 
 
 @final
@@ -81,7 +78,7 @@ class Adam(AbstractRecipe):
     ) -> Trained:
         objective = resident(objective)
         theta, moments = self._stepped(
-            objective.theta.clone(), objective.count, seed, state, partial(_batch_gradient, objective, weights)
+            objective.theta.clone(), objective.count, seed, state, partial(batch_gradient, objective, weights)
         )
         return self._trained(objective, theta, moments, weights)
 
@@ -144,28 +141,5 @@ class Adam(AbstractRecipe):
         return replace(self, window=(start, stop))
 
     def _order(self, count: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
-        """The batches of the window's steps, each as sorted positions; a last batch that is not full is left out."""
-        generator = np.random.default_rng(seed)
-        size = min(self.batch_size, count)
-        an_epoch, (start, stop) = count // size, self._span
-        for epoch in range(-(-stop // an_epoch)):
-            order = generator.permutation(count)
-            for number in range(an_epoch):
-                if start <= epoch * an_epoch + number < stop:
-                    yield np.sort(order[number * size : (number + 1) * size])
-
-
-def _batch_gradient(
-    objective: Objective, weights: Tensor | None, theta: Tensor, positions: npt.NDArray[np.int64]
-) -> Tensor:
-    """The gradient of the batch's weighted loss and the penalty; for a sum the loss is scaled up."""
-    part = objective.train[positions]
-    chosen = None if weights is None else weights[torch.from_numpy(positions)]
-    gradient = functional.summed(objective.task, theta, part, lambda window: _cut(chosen, window), PIECE)[1]
-    total = float(len(part) if chosen is None else chosen.sum())
-    factor = (1.0 / total if total > 0 else 0.0) if objective.mean else objective.count / len(part)
-    return factor * gradient + objective.decay * theta
-
-
-def _cut(weights: Tensor | None, window: slice) -> Tensor | None:
-    return None if weights is None else weights[window]
+        """The batches of the window's steps."""
+        return batches(count, self.batch_size, seed, *self._span)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from whence.cli.methods import MethodName, SolverName, build
-from whence.cli.options import Format, Jobs, Out
+from whence.cli.methods import DampingWord, MethodName, SolverName, build
+from whence.cli.options import Format, Jobs, Out, Verify
 
 
 def attribute(
@@ -19,10 +19,11 @@ def attribute(
     queries: Annotated[str, Parameter(help="`wrong` (those misclassified), or ids as in 3,17.")],
     out: Out,
     damping: Annotated[
-        float | None, Parameter(help="Added to the curvature; the method's default if left out.")
+        DampingWord | None, Parameter(help="Added to the curvature, or auto; the method's default if left out.")
     ] = None,
     top: Annotated[int, Parameter(help="Examples listed a query and side.", validator=Number(gte=1))] = 10,
     solver: Annotated[SolverName | None, Parameter(help="The method's default if left out.")] = None,
+    verify: Verify = None,
     exhibit: Annotated[bool, Parameter(help="Keep what a page shows: rows, maps, neighbours.")] = True,
     format: Format = "table",
     jobs: Jobs = 1,
@@ -43,11 +44,13 @@ def attribute(
         config: dict[str, Any] = {"program": program, "method": method, "options": attributor.options}
         config |= {"queries": queries, "model": checkpoint_hash(loaded.task.module)}
         config |= {"train_data": fingerprint(loaded.train), "query_data": fingerprint(wanted)}
+        config |= {"verify": verify} if verify else {}
         with RunFolder.open(out, config, kind="attribute") as run:
             if not run.path("scores").exists():
                 progress.say(f"{attributor.name} for {len(wanted)} queries and {len(loaded.train)} training examples")
                 mapper = JoblibMapper(jobs) if jobs > 1 else SerialMapper()
-                run.save("scores", attributor.fit(loaded.task, loaded.train, mapper).attribute(wanted))
+                explainer = attributor.fit(loaded.task, loaded.train, mapper)
+                run.save("scores", explainer.attribute(wanted, verify=verify))
             report = findings.report_of(run.load("scores"), top)
             report.save(run)
             if exhibit:
