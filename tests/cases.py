@@ -35,6 +35,11 @@ SOLVERS = [
     pytest.param(wh.ConjugateGradient(tolerance=1e-9, preconditioner="dense"), id="cg-dense"),
     pytest.param(wh.ConjugateGradient(tolerance=1e-9, preconditioner="diagonal"), id="cg-diagonal"),
     pytest.param(wh.ConjugateGradient(tolerance=1e-9, preconditioner="none", lanczos=0), id="cg-none"),
+    pytest.param(wh.ConjugateGradient(tolerance=1e-9, preconditioner="sampled"), id="cg-sampled"),
+    pytest.param(wh.ConjugateGradient(tolerance=1e-9, preconditioner="ekfac"), id="cg-ekfac"),
+    # with as many products as parameters nothing is left out
+    pytest.param(wh.Arnoldi(rank=100, steps=100, tolerance=1e-6), id="arnoldi"),
+    pytest.param(wh.Nystroem(rank=100, tolerance=1e-6), id="nystroem"),
 ]
 
 # From an objective to an operator, with what the oracle adds to which matrix.
@@ -43,6 +48,16 @@ OPERATORS = [
     pytest.param(wh.GaussNewton, id="gauss-newton"),
     pytest.param(lambda o: wh.Hessian(o).damped(0.3), id="damped"),
     pytest.param(lambda o: 2.5 * wh.GaussNewton(o) + Diagonal(-o.decay), id="scaled-sum"),
+    pytest.param(wh.EmpiricalFisher, id="empirical-fisher"),
+    pytest.param(wh.DiagonalGaussNewton, id="diagonal"),
+    pytest.param(wh.BlockDiagonal, id="block-diagonal"),
+    pytest.param(lambda o: wh.BlockDiagonal(o, "hessian"), id="block-diagonal-hessian"),
+]
+# Operators that are fitted to their examples, so that no sample estimates them without bias.
+FITTED = [
+    pytest.param(wh.KFAC, id="kfac"),
+    pytest.param(wh.EKFAC, id="ekfac"),
+    pytest.param(wh.SampledGaussNewton, id="sampled-gauss-newton"),
 ]
 WITHOUT_CLASSES = ("ridge", "poisson", "dict")
 OperatorOf = Callable[[Objective], AbstractOperator]
@@ -59,7 +74,8 @@ class Method:
     ``float32``: the same method with a tolerance that float32 can meet, where it differs;
     ``classes``: it needs a classification task; ``one_input``: it needs inputs that are a single tensor;
     ``certified``: its report speaks of a solve, though not by a solver of its choice; ``beyond``: problems that it
-    cannot answer for; ``trained``: it predicts a training, not a refit to a minimum.
+    cannot answer for; ``trained``: it predicts a training, not a refit to a minimum; ``rough``: its curvature is not
+    the Hessian, not even of ridge regression.
     """
 
     attributor: AbstractAttributor
@@ -75,6 +91,7 @@ class Method:
     certified: bool = False
     beyond: tuple[str, ...] = ()
     trained: bool = False
+    rough: bool = False
 
     def takes(self, name: str) -> bool:
         """Whether the method can answer for this problem."""
@@ -83,6 +100,10 @@ class Method:
 
     def fit(self, problem: Any, **options: Any) -> Explainer:
         return self.attributor.fit(problem.task, problem.train, **options)
+
+
+ALL_SAMPLED = wh.Approximation("sampled-gauss-newton", examples=1000)
+"""More examples than any problem has: then it is the whole Gauss-Newton matrix."""
 
 
 def influence(solver: AbstractSolver, curvature: Any = "hessian", **options: Any) -> Method:
@@ -111,6 +132,19 @@ INFLUENCE = [
     pytest.param(conjugate("diagonal"), id="influence-cg-diagonal"),
     pytest.param(conjugate("none", lanczos=0), id="influence-cg-none"),
     pytest.param(influence(wh.Dense(), "gauss-newton"), id="influence-gauss-newton"),
+    pytest.param(conjugate("sampled"), id="influence-cg-sampled"),
+    pytest.param(conjugate("ekfac"), id="influence-cg-ekfac"),
+    pytest.param(influence(wh.Factored(), "kfac"), id="influence-kfac"),
+    pytest.param(influence(wh.Factored(), "ekfac"), id="influence-ekfac"),
+    pytest.param(
+        influence(wh.Factored(), wh.Approximation("ekfac", "empirical"), rough=True), id="influence-ekfac-empirical"
+    ),
+    pytest.param(influence(wh.Factored(), ALL_SAMPLED), id="influence-sampled-gauss-newton"),
+    pytest.param(influence(wh.Factored(), "block-diagonal"), id="influence-block-diagonal"),
+    pytest.param(influence(wh.Factored(), "diagonal", rough=True), id="influence-diagonal"),
+    pytest.param(influence(wh.Dense(), "empirical-fisher", rough=True), id="influence-empirical-fisher"),
+    pytest.param(influence(wh.Arnoldi(100, 100, tolerance=1e-3)), id="influence-arnoldi"),
+    pytest.param(influence(wh.Nystroem(100, tolerance=1e-3), "gauss-newton"), id="influence-nystroem"),
 ]
 SAMPLED = [
     pytest.param(influence(wh.LiSSA(depth=30, batch=8, repeats=2, tolerance=0.9), samples=True), id="influence-lissa"),
@@ -231,6 +265,13 @@ PROJECTED = [
         id="trak-ensemble",
     ),
 ]
+LOW_RANK = [
+    pytest.param(Method(wh.LoGra(2, "random", damping=0.1), certified=True, beyond=("bilinear",)), id="logra-random"),
+    pytest.param(
+        Method(wh.LoGra(3, "pca", "exact", joint=False, damping=0.1), certified=True, beyond=("bilinear",)),
+        id="logra-pca",
+    ),
+]
 SKETCHED = [
     pytest.param(Method(wh.InfluenceSketching(6, ridge=0.01), certified=True), id="sketching"),
     pytest.param(Method(wh.InfluenceSketching(40, "rademacher", ridge=0.1), certified=True), id="sketching-wide"),
@@ -270,20 +311,31 @@ RELATIVE = [
     pytest.param(relative("loss", wh.InfluenceFunction(wh.Dense(), 0.1)), id="relatif-loss"),
     pytest.param(relative("parameters", wh.ApproximateLeaveOneOut(wh.Dense(), 0.1)), id="relatif-leverage"),
 ]
+EXCHANGED = [
+    pytest.param(Method(wh.DataInf(), loss_units=True, rough=True), id="datainf"),
+    pytest.param(Method(wh.DataInf(layer_damping=0.1), loss_units=True, rough=True), id="datainf-damped"),
+]
 ATTRIBUTORS = [
     *INFLUENCE,
+    *EXCHANGED,
     *SAMPLED,
     *CORRECTED,
     *BASELINES,
     *EMBEDDED,
     *TRACED,
     *PROJECTED,
+    *LOW_RANK,
     *SKETCHED,
     *UNROLLED,
     *NEAREST,
     *REPRESENTER,
     *RELATIVE,
 ]
+
+
+def word_for(curvature: Any) -> str:
+    """The oracle's word for a method's curvature."""
+    return f"{curvature.kind}:{curvature.fisher}" if isinstance(curvature, wh.Approximation) else curvature
 
 
 def on(*names: str) -> list[Any]:

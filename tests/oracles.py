@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.optimize
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.autograd.functional import hessian, jacobian
 
 from whence.batch import Batch
@@ -89,8 +91,165 @@ def gauss_newton(objective: Objective) -> Tensor:
     return found
 
 
+def output_columns(task: AbstractTask, theta: Tensor, examples: Examples, position: int, fisher: str) -> Tensor:
+    """Output gradients g as columns [output, k] with Σ g gᵀ the output's curvature, or the gradient at the label."""
+    if fisher == "empirical":
+        batch = one(examples, position)
+        output = task.predict(theta, batch).detach()
+        return gradient(lambda f: task.loss(f.reshape(output.shape), batch)[0], output.reshape(-1))[:, None]
+    values, vectors = torch.linalg.eigh(output_curvature(task, theta, examples, position))
+    return vectors * values.clamp(min=0).sqrt()
+
+
+def fisher_matrix(objective: Objective, fisher: str = "empirical") -> Tensor:
+    """w Σ Jᵀ g gᵀ J + diag λ, example by example."""
+    o = objective
+    found = torch.diag(o.task.coefficients)
+    weight = 1 / o.count if o.mean else 1.0
+    for i, j in enumerate(example_jacobians(o.task, o.theta, o.train)):
+        pulled = j.T @ output_columns(o.task, o.theta, o.train, i, fisher)
+        found = found + weight * pulled @ pulled.T
+    return found
+
+
+def within_blocks(matrix: Tensor, objective: Objective) -> Tensor:
+    """The entries of a matrix between parameters of one module; 0 elsewhere."""
+    layout = objective.task.layout
+    owner = np.repeat([name.rpartition(".")[0] for name in layout.names], layout.sizes)
+    return matrix * torch.from_numpy(owner[:, None] == owner[None, :])
+
+
+def windows(layer: nn.Module, x: Tensor) -> Tensor:
+    """What a layer multiplies by its weight for one example [position, input], place by place."""
+    if isinstance(layer, nn.Embedding):
+        found = F.one_hot(x.reshape(-1), layer.num_embeddings).double()
+        return found * (x.reshape(-1) != (-1 if layer.padding_idx is None else layer.padding_idx))[:, None]
+    if isinstance(layer, nn.Linear):
+        return x.reshape(-1, layer.in_features)
+    x = x if isinstance(layer, nn.Conv2d) else x[:, :, None]
+    height, width = ((1, 1)[: 2 - len(layer.kernel_size)] + tuple(layer.kernel_size))[-2:]
+    (sh, sw), (dh, dw) = ((1, 1, *one)[-2:] for one in (layer.stride, layer.dilation))
+    ph, pw = (0, 0, *layer.padding)[-2:]
+    image = F.pad(x[0], (pw, pw, ph, ph))
+    rows = []
+    for top in range(0, image.shape[1] - dh * (height - 1), sh):
+        for left in range(0, image.shape[2] - dw * (width - 1), sw):
+            patch = image[:, top : top + dh * (height - 1) + 1 : dh, left : left + dw * (width - 1) + 1 : dw]
+            rows.append(patch.reshape(-1))
+    return torch.stack(rows)
+
+
+Uses = dict[str, list[tuple[Tensor, Tensor]]]
+
+
+def layer_uses(objective: Objective, position: int) -> tuple[Tensor, Uses]:
+    """One example's output, and for every module what entered it and what left it, use by use."""
+    task, uses, handles = objective.task, {}, []
+    for name, layer in task.module.named_modules():
+
+        def keep(layer: nn.Module, args: Any, output: Any, name: str = name) -> None:
+            uses.setdefault(name, []).append((args[0].detach(), output))
+
+        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Embedding):
+            handles.append(layer.register_forward_hook(keep))
+    output = task.predict(objective.theta.clone().requires_grad_(True), one(objective.train, position))
+    for handle in handles:
+        handle.remove()
+    return output, uses
+
+
+def kronecker(
+    objective: Objective, corrected: bool, fisher: str = "exact", joint: bool = True, diagonal: tuple[str, ...] = ()
+) -> Tensor:
+    """KFAC or EKFAC as one dense matrix by definition, example by example; ``diagonal``: layers without a block."""
+    o = objective
+    weight = 1 / o.count if o.mean else 1.0
+    matrix = torch.diag(fisher_matrix(o, fisher).diagonal().clone())
+    inputs: dict[str, list[Tensor]] = {}
+    cotangents: dict[str, list[list[Tensor]]] = {}
+    modules = dict(o.task.module.named_modules())
+    for i in range(o.count):
+        output, uses = layer_uses(o, i)
+        columns = output_columns(o.task, o.theta, o.train, i, fisher)
+        for name, calls in uses.items():
+            own = []
+            for column in columns.T:
+                pulled = torch.autograd.grad(
+                    output, [left for _, left in calls], column.reshape(output.shape), retain_graph=True
+                )
+                conv = isinstance(modules[name], nn.Conv1d | nn.Conv2d)
+                flat = [g[0].reshape(g.shape[1], -1).T if conv else g.reshape(-1, g.shape[-1]) for g in pulled]
+                own.append(torch.cat(flat))
+            inputs.setdefault(name, []).append(torch.cat([windows(modules[name], x) for x, _ in calls]))
+            cotangents.setdefault(name, []).append(own)
+    for name, entered in inputs.items():
+        if name in diagonal or getattr(modules[name], "groups", 1) > 1:
+            continue
+        prefix = f"{name}." if name else ""
+        slices = o.task.layout.slices
+        where = {
+            kind: torch.arange(slices[prefix + kind].start, slices[prefix + kind].stop)
+            for kind in ("weight", "bias")
+            if prefix + kind in slices
+        }
+        ones = [torch.ones(len(a), 1, dtype=torch.float64) for a in entered]
+        if set(where) == {"weight", "bias"} and joint:
+            pieces = [([torch.cat([a, e], 1) for a, e in zip(entered, ones, strict=True)], ("weight", "bias"))]
+        else:
+            pieces = [(entered if kind == "weight" else ones, (kind,)) for kind in where]
+        for rows, kinds in pieces:
+            block = _block(rows, cotangents[name], weight, corrected, isinstance(modules[name], nn.Embedding))
+            place = _places(where, kinds, modules[name])
+            matrix[place[:, None], place] = block + torch.diag(o.task.coefficients[place])
+    return matrix
+
+
+def _block(
+    inputs: list[Tensor], cotangents: list[list[Tensor]], weight: float, corrected: bool, lookup: bool
+) -> Tensor:
+    """A block over the matrix [output, input], row by row."""
+    real = [a[a.abs().sum(1) > 0] if lookup else a for a in inputs]
+    a = torch.cat(real).T @ torch.cat(real) / sum(map(len, real))
+    used = [
+        [g * (rows.abs().sum(1) > 0)[:, None] if lookup else g for g in own]
+        for rows, own in zip(inputs, cotangents, strict=True)
+    ]
+    g = weight * sum(g.T @ g for own in used for g in own)
+    if not corrected:
+        return torch.kron(g, a)
+    u, v = torch.linalg.eigh(g).eigenvectors, torch.linalg.eigh(a).eigenvectors
+    v = torch.eye(len(a), dtype=torch.float64) if lookup else v
+    squares = sum((u.T @ (g.T @ x) @ v).square() for x, own in zip(inputs, used, strict=True) for g in own)
+    basis = torch.kron(u.contiguous(), v.contiguous())
+    return basis @ torch.diag((weight * squares).reshape(-1)) @ basis.T
+
+
+def _places(where: dict[str, Tensor], kinds: tuple[str, ...], layer: nn.Module) -> Tensor:
+    """The vector's positions in the order of a matrix [output, input], with the bias as last input."""
+    if kinds == ("bias",):
+        return where["bias"]
+    shape = layer.weight.shape
+    weight = where["weight"].reshape(shape[0], -1)
+    weight = weight.T if isinstance(layer, nn.Embedding) else weight
+    return torch.cat([weight, where["bias"][:, None]], 1).reshape(-1) if "bias" in kinds else weight.reshape(-1)
+
+
 def curvature(objective: Objective, kind: Curvature) -> Tensor:
-    return objective_hessian(objective) if kind == "hessian" else gauss_newton(objective)
+    """The dense matrix of a curvature by name; "ekfac:empirical" is EKFAC of the empirical Fisher matrix."""
+    name, _, fisher = kind.partition(":")
+    if name == "hessian":
+        return objective_hessian(objective)
+    if name == "empirical-fisher":
+        return fisher_matrix(objective)
+    if name in ("kfac", "ekfac"):
+        return kronecker(objective, name == "ekfac", fisher or "exact")
+    if name == "block-diagonal":
+        return within_blocks(gauss_newton(objective), objective)
+    if name == "block-diagonal-hessian":
+        return within_blocks(objective_hessian(objective), objective)
+    if name == "diagonal":
+        return torch.diag(fisher_matrix(objective, fisher or "exact").diagonal())
+    return gauss_newton(objective)
 
 
 def influence_changes(objective: Objective, kind: Curvature, damping: float) -> Tensor:

@@ -17,7 +17,7 @@ from problems import Problem, problem
 from whence.objective import objective_of
 
 EXACT = cases.where(lambda method: method.exact_for_ridge)
-FIRST_ORDER = cases.where(lambda m: m.loss_units and not m.exact_for_ridge and not m.samples and not m.trained)
+FIRST_ORDER = cases.where(lambda m: m.loss_units and not (m.exact_for_ridge or m.samples or m.trained or m.rough))
 
 
 def at_the_minimum(objective: str, copies: int = 1) -> Problem:

@@ -52,7 +52,7 @@ def check(method: cases.Method, name: str, objective: str, expected: tuple[Tenso
 @pytest.mark.parametrize(("name", "objective"), QUESTIONS)
 @pytest.mark.parametrize("method", cases.INFLUENCE)
 def test_influence_equals_the_explicit_inverse(method: cases.Method, name: str, objective: str) -> None:
-    check(method, name, objective, first_order(name, objective, method.attributor.curvature))
+    check(method, name, objective, first_order(name, objective, cases.word_for(method.attributor.curvature)))
 
 
 @pytest.mark.parametrize(("name", "objective"), QUESTIONS)

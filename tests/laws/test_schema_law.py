@@ -65,7 +65,9 @@ def test_every_score_has_its_certificate(method: cases.Method) -> None:
     assert report["name"] == method.attributor.solver.name
     assert report["relative_residual"] == pytest.approx(float(scores["query_residual"].max()))
     assert bool(scores["query_converged"].all())
-    damped = oracles.curvature(p.objective, method.attributor.curvature) + 0.1 * torch.eye(p.task.layout.size)
+    damped = oracles.curvature(p.objective, cases.word_for(method.attributor.curvature)) + 0.1 * torch.eye(
+        p.task.layout.size
+    )
     low, high = torch.linalg.eigvalsh(damped)[[0, -1]].tolist()
     assert low - 1e-3 <= report["lambda_min"] <= 3 * low
     assert 0.5 * high <= report["lambda_max"] <= 1.05 * high

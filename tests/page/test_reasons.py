@@ -98,8 +98,11 @@ def test_cards_show_pictures_texts_and_features(served: Served, visit: Visit) ->
 def test_the_method_is_switched(served: Served, visit: Visit) -> None:
     server = served("pictures")
     page = visit(server)
+    first = page.get_by_test_id("helpful").get_by_test_id("score").first
+    before = first.inner_text()
     page.get_by_test_id("method").select_option("leverage-corrected")
     why = asked(server, page, "leverage-corrected")
+    expect(first).not_to_have_text(before)
     expect(page.get_by_test_id("trust")).to_contain_text(why["trust"]["words"])
     check_cards(page.get_by_test_id("helpful").get_by_test_id("card"), why["helpful"], [str(i) for i in range(10)])
     page.get_by_test_id("method").select_option("cosine-2")

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
 from whence.attribution.certificate import certificate, joined
-from whence.curvature.choice import Curvature, operator_of
+from whence.curvature.choice import Curvature, name_of, operator_of
 from whence.examples import Examples
 from whence.gradients import products, rows
 from whence.gradients.functional import mean_gradient
@@ -39,7 +39,8 @@ class InfluenceFunction(AbstractAttributor):
 
     ``damping``: must exceed −λ_min; 0 for a strict minimum; ``"auto"``: as much as the spectrum asks for
     (:mod:`whence.solvers.automatic_damping`), with the reason in the result's notes.
-    ``curvature``: ``"hessian"``, ``"gauss-newton"``, or an operator worked out before.
+    ``curvature``: a name (:mod:`whence.curvature.choice`) such as ``"hessian"``, ``"gauss-newton"`` or ``"ekfac"``, an
+    ``Approximation`` with options, or an operator worked out before.
     """
 
     solver: AbstractSolver = field(default_factory=ConjugateGradient)
@@ -54,7 +55,7 @@ class InfluenceFunction(AbstractAttributor):
         operator, damping, why = settled(self.damping, operator_of(self.curvature, objective), self.solver, mapper)
         state = self.solver.prepare(operator.damped(damping), mapper)
         report = solver_report(self.solver.name, lambda_min=state.lambda_min, lambda_max=state.lambda_max)
-        return Prepared(state.tensors, report, {"curvature": _name(self.curvature), **why, **state.notes})
+        return Prepared(state.tensors, report, {"curvature": name_of(self.curvature), **why, **state.notes})
 
     def score(self, objective: Objective, prepared: Prepared, queries: Examples, mapper: AbstractMapper) -> Scored:
         task, theta = objective.task, objective.theta
@@ -100,7 +101,3 @@ class InfluenceFunction(AbstractAttributor):
 
 def _products(task: AbstractTask, theta: Tensor, v: Tensor, plan: products.Plan, shard: Examples) -> Tensor:
     return products.products(task, theta, shard, v, plan)
-
-
-def _name(curvature: Curvature) -> str:
-    return curvature if isinstance(curvature, str) else type(curvature).__name__

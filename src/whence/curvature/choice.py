@@ -1,15 +1,89 @@
-"""Which curvature a method uses: a name, or an operator that was worked out before."""
+"""Which curvature a method uses: a name, a name with options, or an operator that was worked out before."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final, get_args
 
+import numpy as np
+
+from whence.curvature.blocks import BlockDiagonal
+from whence.curvature.diagonal import DiagonalGaussNewton
+from whence.curvature.ekfac import EKFAC
+from whence.curvature.fisher import EmpiricalFisher
 from whence.curvature.gauss_newton import GaussNewton
 from whence.curvature.hessian import Hessian
+from whence.curvature.kfac import KFAC
 from whence.curvature.operator import AbstractOperator, Matrix
+from whence.curvature.output_gradients import Fisher, OutputGradients
+from whence.curvature.sampled import SampledGaussNewton, uniform
 from whence.objective import Objective
 
-Curvature: TypeAlias = Literal["hessian", "gauss-newton"] | AbstractOperator
+Name: TypeAlias = Literal[
+    "hessian",
+    "gauss-newton",
+    "empirical-fisher",
+    "sampled-gauss-newton",
+    "kfac",
+    "ekfac",
+    "block-diagonal",
+    "block-diagonal-hessian",
+    "diagonal",
+]
+DRAWING = ("kfac", "ekfac", "diagonal")
+
+
+@final
+@dataclass(frozen=True)
+class Approximation:
+    """A curvature by name with options, before the model is known: ``Approximation("ekfac", fisher="sampled")``.
+
+    ``fisher``, ``samples``: of "kfac", "ekfac" and "diagonal" (:mod:`whence.curvature.output_gradients`).
+    ``examples``: how many training examples it is estimated from, drawn by ``seed`` and id, instead of all; for
+    "sampled-gauss-newton" drawn by how much curvature they carry, else uniformly, for a mean objective only.
+    """
+
+    kind: Name
+    fisher: Fisher = "exact"
+    samples: int = 1
+    examples: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Name):
+            raise ValueError(f"curvature must be one of {list(get_args(Name))}, not {self.kind!r}")
+        OutputGradients(self.fisher, self.samples, self.seed)
+        if self.fisher != "exact" and self.kind not in DRAWING:
+            raise ValueError(f"fisher={self.fisher!r} is an option of {list(DRAWING)}, not of {self.kind!r}")
+        if self.examples is not None and self.examples < 1:
+            raise ValueError(f"examples must be at least 1, not {self.examples}")
+
+    def of(self, objective: Objective) -> AbstractOperator:
+        """The undamped curvature of an objective, penalty included."""
+        if self.kind == "sampled-gauss-newton":
+            return SampledGaussNewton(objective, self.examples, self.seed)
+        if self.examples is not None and self.examples < objective.count:
+            if not objective.mean:
+                raise TypeError("sampling needs objective='mean'; a sum objective would need its own scale")
+            drawn = np.sort(np.argsort(uniform(objective.train.ids, self.seed), kind="stable")[: self.examples])
+            objective = objective.over(objective.train[drawn])
+        drawing = (self.fisher, self.samples, self.seed)
+        if self.kind == "kfac":
+            return KFAC(objective, *drawing)
+        if self.kind == "ekfac":
+            return EKFAC(objective, *drawing)
+        if self.kind == "diagonal":
+            return DiagonalGaussNewton(objective, *drawing)
+        if self.kind == "block-diagonal":
+            return BlockDiagonal(objective)
+        if self.kind == "block-diagonal-hessian":
+            return BlockDiagonal(objective, "hessian")
+        if self.kind == "empirical-fisher":
+            return EmpiricalFisher(objective)
+        return Hessian(objective) if self.kind == "hessian" else GaussNewton(objective)
+
+
+Curvature: TypeAlias = Name | Approximation | AbstractOperator
 
 
 def operator_of(choice: Curvature, objective: Objective) -> AbstractOperator:
@@ -20,8 +94,18 @@ def operator_of(choice: Curvature, objective: Objective) -> AbstractOperator:
         if isinstance(choice, Matrix) and choice.checkpoint not in (None, objective.checkpoint):
             raise ValueError("the curvature matrix was computed at another checkpoint; compute it anew")
         return choice
-    if choice == "hessian":
-        return Hessian(objective)
-    if choice == "gauss-newton":
-        return GaussNewton(objective)
-    raise ValueError(f"curvature must be 'hessian', 'gauss-newton' or an operator, not {choice!r}")
+    if isinstance(choice, Approximation):
+        return choice.of(objective)
+    if choice not in get_args(Name):
+        raise ValueError(
+            f"curvature must be 'hessian', another of {list(get_args(Name))[1:]}, an Approximation or an operator, "
+            f"not {choice!r}"
+        )
+    return Approximation(choice).of(objective)
+
+
+def name_of(choice: Curvature) -> str:
+    """The curvature in a word, for reports."""
+    if isinstance(choice, str):
+        return choice
+    return choice.kind if isinstance(choice, Approximation) else type(choice).__name__

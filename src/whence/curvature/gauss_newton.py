@@ -6,7 +6,6 @@ and equals the Hessian where the model is linear in its parameters.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,15 +17,18 @@ import torch
 from torch import Tensor
 from torch.func import jvp, vjp
 
-from whence.curvature.operator import AbstractOperator, serial
+from whence.curvature.ekfac import EKFAC
+from whence.curvature.operator import AbstractOperator, Surrogate, serial
+from whence.curvature.output_gradients import OutputGradients, fisher_rows
+from whence.curvature.rank import gram
+from whence.curvature.sampled import SampledGaussNewton
 from whence.examples import Examples
-from whence.gradients import layers, rows
+from whence.gradients import rows
 from whence.mapping import AbstractMapper
 from whence.objective import Objective
 from whence.task import AbstractTask
 
 ROWS_BATCH = 128
-GRAM_ROWS, GRAM_BLOCKS = 1024, 6
 
 
 @final
@@ -43,6 +45,10 @@ class GaussNewton(AbstractOperator):
     @property
     def dtype(self) -> torch.dtype:
         return self.objective.theta.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.objective.theta.device
 
     @property
     def examples(self) -> int:
@@ -82,6 +88,11 @@ class GaussNewton(AbstractOperator):
             total += piece.square().sum(0)
         return o.weight * total + o.decay
 
+    def surrogate(self, kind: Surrogate = "gauss-newton") -> AbstractOperator:
+        if kind == "ekfac":
+            return EKFAC(self.objective)
+        return SampledGaussNewton(self.objective) if kind == "sampled-gauss-newton" else self
+
     def minibatch(self, positions: npt.NDArray[np.int64]) -> AbstractOperator:
         if not self.objective.mean:
             raise TypeError("sampling needs objective='mean'; a sum objective would need its own scale")
@@ -90,36 +101,8 @@ class GaussNewton(AbstractOperator):
 
 def curvature_rows(task: AbstractTask, theta: Tensor, examples: Examples, way: rows.Way) -> Iterator[Tensor]:
     """Pieces of R_iᵀ J_i for all i and ranks [m, parameter]; the sum of their outer products is Σ J_iᵀ A_i J_i."""
-    if way == "layers":
-        for _, batch in examples.batches(ROWS_BATCH):
-            tape = layers.record(task, theta, batch)
-            output = tape.output.detach()
-            root = task.curvature_root(output, batch.to(output.dtype, output.device))
-            for column in range(root.shape[2]):
-                yield tape.pull(root[:, :, column].reshape(output.shape))
-        return
-    for _, batch, output, jacobian in rows.jacobians(task, theta, examples, ROWS_BATCH, way):
-        root = task.curvature_root(output, batch.to(output.dtype, output.device))
-        yield (root.transpose(1, 2) @ jacobian).reshape(-1, jacobian.shape[2])
+    return fisher_rows(task, theta, examples, OutputGradients(), way, ROWS_BATCH)
 
 
 def _gram(task: AbstractTask, theta: Tensor, way: rows.Way, examples: Examples) -> Tensor:
-    """Σ JᵀAJ from the upper blocks alone, of many rows at once: matrix products are all that takes time here."""
-    total = theta.new_zeros(len(theta), len(theta))
-    edges = [round(len(theta) * k / GRAM_BLOCKS) for k in range(GRAM_BLOCKS + 1)]
-    for piece in _stacked(curvature_rows(task, theta, examples, way)):
-        for start, stop in itertools.pairwise(edges):
-            total[start:stop, start:].addmm_(piece[:, start:stop].T, piece[:, start:])
-    return torch.triu(total) + torch.triu(total, 1).T
-
-
-def _stacked(pieces: Iterator[Tensor]) -> Iterator[Tensor]:
-    """The same rows in fewer, larger pieces."""
-    kept: list[Tensor] = []
-    for piece in pieces:
-        kept.append(piece)
-        if sum(map(len, kept)) >= GRAM_ROWS:
-            yield torch.cat(kept)
-            kept = []
-    if kept:
-        yield torch.cat(kept)
+    return gram(curvature_rows(task, theta, examples, way), theta)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from whence.curvature.gauss_newton import GaussNewton
-from whence.curvature.operator import AbstractOperator, serial
+from whence.curvature.operator import AbstractOperator, Surrogate, serial
 from whence.examples import Examples
 from whence.gradients import functional
 from whence.mapping import AbstractMapper
@@ -39,6 +39,10 @@ class Hessian(AbstractOperator):
         return self.objective.theta.dtype
 
     @property
+    def device(self) -> torch.device:
+        return self.objective.theta.device
+
+    @property
     def examples(self) -> int:
         return self.objective.count
 
@@ -56,8 +60,8 @@ class Hessian(AbstractOperator):
         matrix = o.weight * mapper.sum(partial(_loss_matrix, o.task, o.theta, o.batch_size), pieces)
         return matrix + torch.diag(o.decay)  # type: ignore[no-any-return]
 
-    def surrogate(self) -> AbstractOperator:
-        return GaussNewton(self.objective)
+    def surrogate(self, kind: Surrogate = "gauss-newton") -> AbstractOperator:
+        return GaussNewton(self.objective).surrogate(kind)
 
     def minibatch(self, positions: npt.NDArray[np.int64]) -> AbstractOperator:
         sample = self.objective.over(self.objective.train[positions])
@@ -70,7 +74,7 @@ def _loss_products(task: AbstractTask, theta: Tensor, batch_size: int, v: Tensor
     """Σ_i ∇²ℓ_i v for the columns of v [parameter, k]; the gradient's graph is built once a batch."""
     found = torch.zeros_like(v)
     point = theta.detach().requires_grad_(True)
-    together = v.shape[1] > 1 and _many_at_once(task)
+    together = v.shape[1] > 1 and many_at_once(task)
     for _, batch in examples.batches(batch_size):
         with torch.enable_grad():
             total = functional.values(task, point, batch, "loss").sum()
@@ -96,7 +100,7 @@ def _loss_matrix(task: AbstractTask, theta: Tensor, batch_size: int, piece: tupl
     """
     examples, first, step = piece
     upper = theta.new_zeros(len(theta), len(theta))
-    slices, together = list(task.layout.slices.values()), _many_at_once(task)
+    slices, together = list(task.layout.slices.values()), many_at_once(task)
     for _, batch in examples.batches(batch_size):
         with torch.enable_grad():
             named = {name: value.clone().requires_grad_() for name, value in task.layout.unflatten(theta).items()}
@@ -107,12 +111,12 @@ def _loss_matrix(task: AbstractTask, theta: Tensor, batch_size: int, piece: tupl
             if gradient.requires_grad and first < gradient.numel():
                 place, own = slices[number], slice(first, None, step)
                 units = torch.eye(gradient.numel(), dtype=theta.dtype, device=theta.device)[own]
-                rows = _rows(gradient.reshape(-1), pieces[number:], units, together)
+                rows = second_derivatives(gradient.reshape(-1), pieces[number:], units, together)
                 upper[place.start : place.stop, place.start :][own] += rows
     return torch.triu(upper) + torch.triu(upper, 1).T
 
 
-def _rows(gradient: Tensor, pieces: list[Tensor], units: Tensor, together: bool) -> Tensor:
+def second_derivatives(gradient: Tensor, pieces: list[Tensor], units: Tensor, together: bool) -> Tensor:
     """∂(unit · gradient)/∂pieces for the units [k, size of gradient]: [k, size of pieces]."""
     rows = []
     for block in torch.split(units, BLOCK) if together else units:
@@ -123,6 +127,6 @@ def _rows(gradient: Tensor, pieces: list[Tensor], units: Tensor, together: bool)
     return torch.cat(rows)
 
 
-def _many_at_once(task: AbstractTask) -> bool:
+def many_at_once(task: AbstractTask) -> bool:
     """Whether products go together: vmap over convolutions is slower than a loop on a CPU."""
     return not any(isinstance(layer, CONVOLUTIONS) for layer in task.module.modules())

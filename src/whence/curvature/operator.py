@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from whence.mapping import AbstractMapper, SerialMapper
+
+Surrogate: TypeAlias = Literal["gauss-newton", "sampled-gauss-newton", "ekfac"]
 
 
 class AbstractOperator(ABC):
@@ -26,16 +28,25 @@ class AbstractOperator(ABC):
     @abstractmethod
     def dtype(self) -> torch.dtype: ...
 
+    @property
+    def device(self) -> torch.device:
+        """Where the products are taken."""
+        return torch.device("cpu")
+
     @abstractmethod
     def matmat(self, v: Tensor) -> Tensor:
         """The products with the columns of v [parameter, k]."""
 
     def dense(self, mapper: AbstractMapper | None = None) -> Tensor:
         """The matrix itself, for small models."""
-        return self.matmat(torch.eye(self.size, dtype=self.dtype))
+        return self.matmat(torch.eye(self.size, dtype=self.dtype, device=self.device))
 
-    def surrogate(self) -> AbstractOperator:
-        """A positive semi-definite relative that is cheap to build, for preconditioning; by default the operator."""
+    def surrogate(self, kind: Surrogate = "gauss-newton") -> AbstractOperator:
+        """A positive semi-definite relative of this kind, for preconditioning; by default the operator itself."""
+        return self
+
+    def estimated(self, mapper: AbstractMapper | None = None) -> AbstractOperator:
+        """The operator with what can be worked out once and kept as tensors in place; by default itself."""
         return self
 
     def diagonal(self) -> Tensor:
@@ -57,7 +68,9 @@ class AbstractOperator(ABC):
         """The operator + damping·I."""
         if damping < 0 or not np.isfinite(damping):
             raise ValueError(f"damping must be finite and not negative, not {damping}")
-        return self if damping == 0 else self + Diagonal(torch.full((self.size,), float(damping), dtype=self.dtype))
+        if damping == 0:
+            return self
+        return self + Diagonal(torch.full((self.size,), float(damping), dtype=self.dtype, device=self.device))
 
     def __add__(self, other: AbstractOperator) -> AbstractOperator:
         return Sum(self, other)
@@ -89,6 +102,10 @@ class Sum(AbstractOperator):
         return torch.promote_types(self.first.dtype, self.second.dtype)
 
     @property
+    def device(self) -> torch.device:
+        return self.first.device
+
+    @property
     def examples(self) -> int:
         return max(self.first.examples, self.second.examples)
 
@@ -98,8 +115,11 @@ class Sum(AbstractOperator):
     def dense(self, mapper: AbstractMapper | None = None) -> Tensor:
         return self.first.dense(mapper) + self.second.dense(mapper)
 
-    def surrogate(self) -> AbstractOperator:
-        return self.first.surrogate() + self.second.surrogate()
+    def surrogate(self, kind: Surrogate = "gauss-newton") -> AbstractOperator:
+        return self.first.surrogate(kind) + self.second.surrogate(kind)
+
+    def estimated(self, mapper: AbstractMapper | None = None) -> AbstractOperator:
+        return self.first.estimated(mapper) + self.second.estimated(mapper)
 
     def diagonal(self) -> Tensor:
         return self.first.diagonal() + self.second.diagonal()
@@ -125,6 +145,10 @@ class Scaled(AbstractOperator):
         return self.inner.dtype
 
     @property
+    def device(self) -> torch.device:
+        return self.inner.device
+
+    @property
     def examples(self) -> int:
         return self.inner.examples
 
@@ -134,8 +158,11 @@ class Scaled(AbstractOperator):
     def dense(self, mapper: AbstractMapper | None = None) -> Tensor:
         return self.factor * self.inner.dense(mapper)
 
-    def surrogate(self) -> AbstractOperator:
-        return Scaled(self.inner.surrogate(), self.factor)
+    def surrogate(self, kind: Surrogate = "gauss-newton") -> AbstractOperator:
+        return Scaled(self.inner.surrogate(kind), self.factor)
+
+    def estimated(self, mapper: AbstractMapper | None = None) -> AbstractOperator:
+        return Scaled(self.inner.estimated(mapper), self.factor)
 
     def diagonal(self) -> Tensor:
         return self.factor * self.inner.diagonal()
@@ -158,6 +185,10 @@ class Diagonal(AbstractOperator):
     @property
     def dtype(self) -> torch.dtype:
         return self.values.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.values.device
 
     def matmat(self, v: Tensor) -> Tensor:
         return self.values[:, None] * v
@@ -184,6 +215,10 @@ class Matrix(AbstractOperator):
     @property
     def dtype(self) -> torch.dtype:
         return self.values.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.values.device
 
     def matmat(self, v: Tensor) -> Tensor:
         return self.values @ v.to(self.values)

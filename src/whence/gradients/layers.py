@@ -1,7 +1,8 @@
-"""Per-example gradients of linear and convolutional layers from one pass: what went in, and what came back.
+"""Per-example gradients of linear, convolutional and embedding layers from one pass: what went in, and what came back.
 
 For a layer z = W·a + b with cotangent δ of z, the gradient of one example is Σ_positions δ aᵀ (Goodfellow 2015,
-"Efficient per-example gradient computations"; for convolutions a is the unfolded input, Rochette et al. 2019).
+"Efficient per-example gradient computations"; for convolutions a is the unfolded input, Rochette et al. 2019; for an
+embedding a is the unit vector of the entry that was looked up).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from whence.batch import Batch
 from whence.parameters import Layout
 from whence.task import AbstractTask
 
-LAYERS = (nn.Linear, nn.Conv2d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+LAYERS = (nn.Linear, *CONVOLUTIONS, nn.Embedding)
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,12 @@ class Tape:
 
     def pull(self, cotangent: Tensor) -> Tensor:
         """Per-example gradients [batch, parameter] of cotangent·output; ``cotangent`` is shaped as the output."""
+        rows = self.output.new_zeros(len(self.output), self.layout.size)
+        if not self.calls:
+            return rows
         gradients = torch.autograd.grad(
             self.output, [call.left for call in self.calls], cotangent, retain_graph=True, allow_unused=True
         )
-        rows = self.output.new_zeros(len(self.output), self.layout.size)
         slices = self.layout.slices
         for call, gradient in zip(self.calls, gradients, strict=True):
             if gradient is None:
@@ -58,14 +62,18 @@ class Tape:
 
 
 def covers(module: nn.Module, layout: Layout) -> bool:
-    """Whether every studied parameter is the plain weight or bias of a linear or 2-D convolutional layer."""
-    owned = {
+    """Whether every studied parameter is the plain weight or bias of one of ``LAYERS``."""
+    return set(layout.names) <= owned(module)
+
+
+def owned(module: nn.Module) -> set[str]:
+    """The names that the weights and biases of plain layers have, or would have if there were a bias."""
+    return {
         f"{name}.{kind}" if name else kind
         for name, layer in module.named_modules()
         if type(layer) in LAYERS and _plain(layer)
         for kind in ("weight", "bias")
     }
-    return set(layout.names) <= owned
 
 
 def record(task: AbstractTask, theta: Tensor, batch: Batch) -> Tape:
@@ -84,7 +92,7 @@ def _listening(module: nn.Module, layout: Layout, calls: list[Call]) -> Iterator
         if name in prefixes and type(layer) in LAYERS:
 
             def keep(layer: nn.Module, args: Any, output: Tensor, prefix: str = name) -> None:
-                if output.requires_grad:
+                if output.requires_grad and args:
                     calls.append(Call(layer, prefix, args[0].detach(), output))
 
             handles.append(layer.register_forward_hook(keep))
@@ -96,26 +104,57 @@ def _listening(module: nn.Module, layout: Layout, calls: list[Call]) -> Iterator
 
 
 def _plain(layer: nn.Module) -> bool:
+    if layer._forward_pre_hooks:
+        return False
+    if isinstance(layer, CONVOLUTIONS):
+        return layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    if isinstance(layer, nn.Embedding):
+        return layer.max_norm is None and not layer.scale_grad_by_freq
+    return True
+
+
+def entering(call: Call) -> Tensor:
+    """What a linear or convolutional layer multiplies by its weight: a [batch, position, input].
+
+    For convolutions position is the place in the output, and input is (channel, place in the window) of all groups.
+    """
+    layer, value = call.layer, call.entered
+    if isinstance(layer, nn.Conv1d):  # one row of pixels
+        kernel, dilation, stride = (1, *layer.kernel_size), (1, *layer.dilation), (1, *layer.stride)
+        padding = (0, *layer.padding) if isinstance(layer.padding, tuple) else (0, 0)
+        return F.unfold(value[:, :, None], kernel, dilation, padding, stride).transpose(1, 2)
     if isinstance(layer, nn.Conv2d):
-        return layer.padding_mode == "zeros" and not isinstance(layer.padding, str) and not layer._forward_pre_hooks
-    return not layer._forward_pre_hooks
+        padding = layer.padding if isinstance(layer.padding, tuple) else (0, 0)
+        return F.unfold(value, layer.kernel_size, layer.dilation, padding, layer.stride).transpose(1, 2)
+    if isinstance(layer, nn.Linear):
+        return value.reshape(len(value), -1, layer.in_features)
+    raise TypeError(f"{type(layer).__name__} is not a layer that is taken apart here")
+
+
+def returning(call: Call, gradient: Tensor) -> Tensor:
+    """The cotangent of a layer's output as δ [batch, position, output]."""
+    if isinstance(call.layer, CONVOLUTIONS):
+        return gradient.flatten(2).transpose(1, 2)
+    return gradient.reshape(len(gradient), -1, gradient.shape[-1])
+
+
+def looked_up(call: Call) -> tuple[Tensor, Tensor]:
+    """The entries that an embedding looked up [batch, position], and which of them have a gradient (no padding)."""
+    entries = call.entered.reshape(len(call.entered), -1)
+    padding = call.layer.padding_idx if isinstance(call.layer, nn.Embedding) else None
+    return entries, torch.ones_like(entries, dtype=torch.bool) if padding is None else entries != padding
 
 
 def _layer_gradient(call: Call, gradient: Tensor) -> Iterator[tuple[str, Tensor]]:
     prefix = f"{call.prefix}." if call.prefix else ""
-    layer, count = call.layer, len(gradient)
-    if isinstance(layer, nn.Linear):
-        a = call.entered.reshape(count, -1, layer.in_features)
-        g = gradient.reshape(count, -1, layer.out_features)
-        weight, bias = torch.bmm(g.transpose(1, 2), a), g.sum(1)
-    elif isinstance(layer, nn.Conv2d):
-        padding = layer.padding if isinstance(layer.padding, tuple) else (0, 0)
-        windows = F.unfold(call.entered, layer.kernel_size, layer.dilation, padding, layer.stride)
-        groups, positions = layer.groups, windows.shape[-1]
-        a = windows.reshape(count * groups, -1, positions)
-        g = gradient.reshape(count * groups, -1, positions)
-        weight, bias = torch.bmm(g, a.transpose(1, 2)), gradient.reshape(count, layer.out_channels, -1).sum(2)
+    layer, count, g = call.layer, len(gradient), returning(call, gradient)
+    if isinstance(layer, nn.Embedding):
+        entries, real = looked_up(call)
+        weight = g.new_zeros(count, layer.num_embeddings, g.shape[2])
+        weight.scatter_add_(1, entries[:, :, None].expand_as(g), g * real[:, :, None])
     else:
-        raise TypeError(f"{type(layer).__name__} is not a layer that is taken apart here")
+        a, groups = entering(call), layer.groups if isinstance(layer, CONVOLUTIONS) else 1
+        parts = zip(g.chunk(groups, 2), a.chunk(groups, 2), strict=True)
+        weight = torch.cat([torch.bmm(mine.transpose(1, 2), own) for mine, own in parts], 1)
     yield f"{prefix}weight", weight.reshape(count, -1)
-    yield f"{prefix}bias", bias
+    yield f"{prefix}bias", g.sum(1)

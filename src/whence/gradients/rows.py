@@ -1,12 +1,13 @@
 """Per-example gradients as rows [example, parameter], and Jacobians of the outputs, by the fastest way that is right.
 
-Two ways exist: taking linear and convolutional layers apart (:mod:`whence.gradients.layers`), and ``vmap(grad)`` for
-any module. The first is used only where its rows for a few examples equal autograd's.
+Two ways exist: taking linear, convolutional and embedding layers apart (:mod:`whence.gradients.layers`), and
+``vmap(grad)`` for any module. The first is used only where its rows for a few examples equal autograd's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import torch
@@ -23,20 +24,35 @@ PROBED = 3
 
 
 def way_for(task: AbstractTask, theta: Tensor, examples: Examples) -> Way:
-    """The way for this model: by layers if they hold all studied parameters and agree with autograd.
+    """The way for this model: by layers if they hold all studied parameters and agree with autograd."""
+    if not layers.covers(task.module, task.layout):
+        return "functional"
+    return "layers" if agreeing(task, theta, examples) == set(task.layout.names) else "functional"
+
+
+def agreeing(task: AbstractTask, theta: Tensor, examples: Examples) -> set[str]:
+    """The parameters whose rows by layers equal autograd's for a few examples.
 
     The cotangents of the comparison are made up, since a loss gradient may vanish and then agrees with anything.
     """
-    if not layers.covers(task.module, task.layout):
-        return "functional"
     batch = examples.take(slice(0, min(PROBED, len(examples))))
     tape = layers.record(task, theta, batch)
-    if any(len(value) != len(batch) for value in (tape.output, *(call.left for call in tape.calls))):
-        return "functional"  # a layer that saw its rows in another arrangement than one an example
-    cotangent = torch.arange(1, tape.output.numel() + 1).to(tape.output).cos().reshape(tape.output.shape)
-    found, expected = tape.pull(cotangent), _one_by_one(task, theta, batch, cotangent)
+    if len(tape.output) != len(batch):
+        return set()
+    # a layer that saw its rows in another arrangement than one an example is not taken apart
+    tape = replace(tape, calls=tuple(call for call in tape.calls if len(call.left) == len(batch)))
+    cotangent = (
+        torch.arange(1, tape.output.numel() + 1, device=tape.output.device)
+        .to(tape.output)
+        .cos()
+        .reshape(tape.output.shape)
+    )
+    error = (tape.pull(cotangent) - (expected := _one_by_one(task, theta, batch, cotangent))).abs().amax(0)
     tolerance = (1e-9 if theta.dtype == torch.float64 else 1e-4) * float(expected.abs().max().clamp(min=1e-6))
-    return "layers" if bool((found - expected).abs().max() <= tolerance) else "functional"
+    owned = layers.owned(task.module)
+    return {
+        name for name, where in task.layout.slices.items() if name in owned and float(error[where].max()) <= tolerance
+    }
 
 
 def _one_by_one(task: AbstractTask, theta: Tensor, batch: Batch, cotangent: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ class Dense(AbstractSolver):
         value = torch.cholesky_solve(v, state.tensors["factor"])
         value += torch.cholesky_solve(v - state.tensors["matrix"] @ value, state.tensors["factor"])
         left, norm = v - state.tensors["matrix"] @ value, v.norm(dim=0)
-        residual = (left.norm(dim=0) / norm.clamp(min=1e-300)).numpy()
+        residual = (left.norm(dim=0) / norm.clamp(min=1e-300)).cpu().numpy()
         return Solution(
             value, np.isfinite(residual) & (residual < 1e-8), residual, 1, state.lambda_min, state.lambda_max
         )
@@ -78,6 +78,10 @@ class _Inverse(AbstractOperator):
     def dtype(self) -> torch.dtype:
         return self.factor.dtype
 
+    @property
+    def device(self) -> torch.device:
+        return self.factor.device
+
     def matmat(self, v: Tensor) -> Tensor:
         found: Tensor = torch.cholesky_solve(v, self.factor)
         return found
@@ -99,7 +103,7 @@ def dense_matrix(operator: AbstractOperator, mapper: AbstractMapper | None, larg
             f"a dense solve of {operator.size} parameters needs {operator.size**2 * 8 / 2**30:.0f} GiB; the limit is "
             f"{largest} parameters. Use ConjugateGradient, or study fewer parameters with only=[...]."
         )
-    matrix = operator.dense(mapper).double().cpu()
+    matrix = operator.dense(mapper).double()
     if not bool(torch.isfinite(matrix).all()):
         raise ValueError("the curvature matrix holds NaN or infinity: the loss is not twice differentiable here.")
     return matrix

@@ -47,7 +47,7 @@ class Eigen(AbstractSolver):
         value = vectors @ (inside / state.tensors["values"][:, None])
         seen = vectors @ inside
         residual = relative_residual(operator, value, seen)
-        dropped = ((v - seen).norm(dim=0) / v.norm(dim=0).clamp(min=1e-300)).numpy()
+        dropped = ((v - seen).norm(dim=0) / v.norm(dim=0).clamp(min=1e-300)).cpu().numpy()
         notes = {**state.notes, "relative_part_in_flat_directions": float(dropped.max(initial=0.0))}
         tolerance = 1e-8 if operator.dtype == torch.float64 else 1e-3
         return Solution(

@@ -47,8 +47,8 @@ def extremes(
     size = operator.size
     steps = min(steps, size)
     generator = torch.Generator().manual_seed(seed)
-    vector = torch.randn(size, generator=generator, dtype=torch.float64)
-    basis = torch.zeros(size, steps, dtype=torch.float64)
+    vector = torch.randn(size, generator=generator, dtype=torch.float64, device="cpu").to(operator.device)
+    basis = vector.new_zeros(size, steps)
     alpha, beta = np.zeros(steps), np.zeros(steps)
     vector /= vector.norm()
     done = 0

@@ -1,0 +1,73 @@
+"""Curvature that is worked out once, in passes over the data, and is then a few tensors; the ground of such curvature.
+
+An estimate is a choice until it is used; then it is worked out and kept with the object. A solver that makes use of its
+structure keeps the tensors in its own state as well, so that they are saved and no later solve sees the data.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor
+
+from whence.curvature.operator import AbstractOperator, serial
+from whence.mapping import AbstractMapper
+from whence.objective import Objective
+
+KEPT = "_kept"
+
+
+class AbstractEstimate(AbstractOperator):
+    """A frozen dataclass with an ``objective`` and choices; the values are float64, whatever the model's precision."""
+
+    objective: Objective
+
+    @abstractmethod
+    def work(self, mapper: AbstractMapper) -> AbstractOperator:
+        """The operator as tensors, penalty included: the passes over the data."""
+
+    @final
+    def estimated(self, mapper: AbstractMapper | None = None) -> AbstractOperator:
+        if KEPT not in self.__dict__:
+            self.__dict__[KEPT] = self.work(serial(mapper))
+        kept: AbstractOperator = self.__dict__[KEPT]
+        return kept
+
+    @property
+    def size(self) -> int:
+        return len(self.objective.theta)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float64
+
+    @property
+    def device(self) -> torch.device:
+        return self.objective.theta.device
+
+    @property
+    def examples(self) -> int:
+        return self.objective.count
+
+    def matmat(self, v: Tensor) -> Tensor:
+        return self.estimated().matmat(v.double())
+
+    def dense(self, mapper: AbstractMapper | None = None) -> Tensor:
+        return self.estimated(mapper).dense()
+
+    def diagonal(self) -> Tensor:
+        return self.estimated().diagonal()
+
+
+class Totals(dict[str, Tensor]):
+    """Sums over examples by name; they add up over shards."""
+
+    def __add__(self, other: Mapping[str, Tensor]) -> Totals:
+        return Totals({name: value + other[name] for name, value in self.items()})
+
+    def collect(self, name: str, value: Tensor) -> None:
+        """Add in float64."""
+        self[name] = self[name] + value.double() if name in self else value.double()

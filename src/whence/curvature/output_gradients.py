@@ -1,0 +1,80 @@
+"""Which output gradients a Fisher matrix averages: three choices of g with Σ g gᵀ taken per example.
+
+    exact       g = the columns of R_i, R_i R_iᵀ the Hessian of ℓ_i in the output: nothing is drawn ("type 2")
+    sampled     g = R_i z/√samples with z ~ N(0, I): the same in expectation (Monte-Carlo), one backward pass a sample
+    empirical   g = ∂ℓ_i/∂output, the gradient at the label: not the Fisher matrix of the model (Kunstner et al. 2019)
+
+For squared error R z is the gradient at a target that the model itself draws. For cross-entropy it has the mean and the
+covariance of the gradient at a drawn label. Draws depend on the seed and the example's id only, not on order or batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, final, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from whence.batch import Batch
+from whence.examples import Examples
+from whence.gradients import layers, rows
+from whence.task import AbstractTask
+
+Fisher: TypeAlias = Literal["exact", "sampled", "empirical"]
+
+
+@final
+@dataclass(frozen=True)
+class OutputGradients:
+    """``kind``: see above; ``samples`` and ``seed``: of the sampled kind."""
+
+    kind: Fisher = "exact"
+    samples: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Fisher):
+            raise ValueError(f"fisher must be one of {list(get_args(Fisher))}, not {self.kind!r}")
+        if self.samples < 1:
+            raise ValueError(f"samples must be at least 1, not {self.samples}")
+
+    def columns(self, task: AbstractTask, output: Tensor, batch: Batch, ids: npt.NDArray[Any]) -> Iterator[Tensor]:
+        """The cotangents of a batch one after the other, each shaped as the output."""
+        output = output.detach()
+        if self.kind == "empirical":
+            yield rows.output_gradient(task, output, batch, "loss")
+            return
+        root = task.curvature_root(output, batch.to(output.dtype, output.device))
+        if self.kind == "sampled":
+            drawn = torch.from_numpy(np.stack([self._draw(identity, root.shape[2]) for identity in ids.tolist()]))
+            root = root @ drawn.to(root) / self.samples**0.5
+        for column in range(root.shape[2]):
+            yield root[:, :, column].reshape(output.shape)
+
+    def _draw(self, identity: object, rank: int) -> npt.NDArray[np.float64]:
+        words = [self.seed, *repr(identity).encode()]
+        return np.random.default_rng(np.random.SeedSequence(words)).standard_normal((rank, self.samples))
+
+
+def fisher_rows(
+    task: AbstractTask,
+    theta: Tensor,
+    examples: Examples,
+    gradients: OutputGradients,
+    way: rows.Way,
+    batch_size: int = 128,
+) -> Iterator[Tensor]:
+    """J_iᵀ g for all examples and all their output gradients, in pieces [m, parameter]."""
+    if way == "layers":
+        for window, batch in examples.batches(batch_size):
+            tape = layers.record(task, theta, batch)
+            for column in gradients.columns(task, tape.output, batch, examples.ids[window]):
+                yield tape.pull(column)
+        return
+    for window, batch, output, jacobian in rows.jacobians(task, theta, examples, batch_size, way):
+        for column in gradients.columns(task, output, batch, examples.ids[window]):
+            yield (column.reshape(len(output), 1, -1) @ jacobian)[:, 0]
