@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools.chromium import MISSING, executable
 
-from bench import conjugate_gradients, one_query, page, refit
+from bench import conjugate_gradients, one_query, page, preconditioners, refit
 from bench.timing import machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -29,9 +29,10 @@ def rows() -> dict[str, Callable[[], dict[str, object]]]:
         checkpoint = os.environ.get("WHENCE_CHECKPOINT")
         if checkpoint:
             found["conjugate-gradients"] = lambda: conjugate_gradients.run(mnist, checkpoint)
+            found["preconditioners"] = lambda: preconditioners.run(mnist, checkpoint)
         else:
-            say = "conjugate-gradients is left out: set WHENCE_CHECKPOINT to the model.safetensors of a MNIST run"
-            print(say, file=sys.stderr)
+            say = "conjugate-gradients and preconditioners are left out: set WHENCE_CHECKPOINT to a MNIST run's "
+            print(say + "model.safetensors", file=sys.stderr)
     else:
         print("one-query is left out: set WHENCE_MNIST to a folder with MNIST in IDX files", file=sys.stderr)
     return found
