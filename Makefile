@@ -25,8 +25,9 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# All of them take hours: `make bench ROWS=race-a` runs one; finished rows of a race are kept in WHENCE_BENCH_CACHE.
 bench: $(READY)
-	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.run $(ROWS)
 
 screenshots: $(READY)
 	test -e $(OUT)/report.json || $(MAKE) demo

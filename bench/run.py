@@ -1,4 +1,8 @@
-"""All benchmarks, one process, one after the other: ``python -m bench.run [ROW ...]``; results to ``bench/results``."""
+"""All benchmarks, one after the other: ``python -m bench.run [ROW ...]``; results to ``bench/results``.
+
+``race-a`` to ``race-d`` are the race with the peers, each row in a process of its own: hours from nothing, and finished
+rows are kept. ``python -m bench.race --help`` and its neighbours run parts of it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from pathlib import Path
 
 from tools.chromium import MISSING, executable
 
-from bench import conjugate_gradients, one_query, page, preconditioners, refit
+from bench import conjugate_gradients, one_query, page, preconditioners, race, race_growth, race_large, race_text, refit
 from bench.timing import machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -33,8 +37,12 @@ def rows() -> dict[str, Callable[[], dict[str, object]]]:
         else:
             say = "conjugate-gradients and preconditioners are left out: set WHENCE_CHECKPOINT to a MNIST run's "
             print(say + "model.safetensors", file=sys.stderr)
+        found["race-a"] = lambda: race.run(mnist, checkpoint)
+        found["race-b"] = lambda: race_large.run(mnist)
+        found["race-d"] = lambda: race_growth.run(mnist)
     else:
-        print("one-query is left out: set WHENCE_MNIST to a folder with MNIST in IDX files", file=sys.stderr)
+        print("rows on MNIST are left out: set WHENCE_MNIST to a folder with MNIST in IDX files", file=sys.stderr)
+    found["race-c"] = race_text.run
     return found
 
 
