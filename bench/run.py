@@ -14,7 +14,18 @@ from pathlib import Path
 
 from tools.chromium import MISSING, executable
 
-from bench import conjugate_gradients, one_query, page, preconditioners, race, race_growth, race_large, race_text, refit
+from bench import (
+    conjugate_gradients,
+    ekfac_agreement,
+    one_query,
+    page,
+    preconditioners,
+    race,
+    race_growth,
+    race_large,
+    race_text,
+    refit,
+)
 from bench.timing import machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -22,7 +33,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def rows() -> dict[str, Callable[[], dict[str, object]]]:
     """The rows that can run here: MNIST is read from the folder that WHENCE_MNIST names."""
-    found: dict[str, Callable[[], dict[str, object]]] = {"refit": refit.run}
+    found: dict[str, Callable[[], dict[str, object]]] = {"refit": refit.run, "ekfac-agreement": ekfac_agreement.run}
     if executable():
         found["page"] = page.run
     else:

@@ -149,7 +149,7 @@ ROWS = {
     "whence_cg_sampled": _converged("sampled", SAMPLED),
     "whence_cg_ekfac": _converged("ekfac", "EKFAC"),
     "whence_lissa": _row("series", "LiSSA, batch 50, depth 1000", "yes", lissa),
-    "whence_datainf": _row("diagonal", "DataInf", "yes", partial(low_rank, solver="DataInf")),
+    "whence_datainf": _row("diagonal", "DataInf", "yes", partial(plain, name="DataInf")),
     "whence_nystroem100": _row("low rank", "Nyström, rank 100", "yes", partial(low_rank, solver="Nystroem", rank=100)),
     "whence_arnoldi50": _row("low rank", "Lanczos, rank 50", "yes", partial(low_rank, solver="Arnoldi", rank=50)),
     "whence_hessian": _row("dense", "dense Hessian, Cholesky", "yes", dense),
