@@ -15,7 +15,7 @@ from whence.models import all_cnn
 from whence.parameters import load_checkpoint
 from whence.solvers.conjugate_gradient import Preconditioner
 
-KINDS: tuple[Preconditioner, ...] = ("none", "diagonal", "ekfac", "sampled", "dense")
+KINDS: tuple[Preconditioner, ...] = ("none", "ekfac", "sampled", "dense")
 QUERY, MOST = 6558, 1500
 
 

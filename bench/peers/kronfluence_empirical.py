@@ -1,4 +1,4 @@
-"""Scores of kronfluence's EKFAC with the empirical Fisher matrix, in its own environment: arguments QUESTION.pt ANSWER.pt.
+"""Scores of kronfluence's EKFAC with the empirical Fisher matrix, in its own environment: QUESTION.pt ANSWER.pt.
 
 The empirical Fisher matrix draws no labels, so that the answer can be compared to rounding.
 """
