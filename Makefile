@@ -25,7 +25,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# All of them take hours: `make bench ROWS=race-a` runs one; finished rows of a race are kept in WHENCE_BENCH_CACHE.
+# All rows but the race, which takes hours: `make bench ROWS=race-a`; its finished rows are kept in WHENCE_BENCH_CACHE.
 bench: $(READY)
 	$(BIN)/python -m bench.run $(ROWS)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -67,6 +69,12 @@ class Objective:
     def over(self, train: Examples) -> Objective:
         """The same task and point over other examples."""
         return replace(self, train=train)
+
+    def sample(self, positions: npt.NDArray[np.int64]) -> Objective:
+        """The same over some of the examples, whose mean is an unbiased estimate; raises TypeError for a sum."""
+        if not self.mean:
+            raise TypeError("sampling needs objective='mean'; a sum objective would need its own scale")
+        return self.over(self.train[positions])
 
 
 def objective_of(task: AbstractTask, train: Examples, dtype: torch.dtype | None = None) -> Objective:

@@ -51,8 +51,8 @@ def test_the_inverse_itself_needs_one_step() -> None:
     o = problem("conv").objective
     for make in (wh.BlockDiagonal, wh.SampledGaussNewton):
         assert iterations("auto", make(o).damped(0.1)) <= 2
-    # biases have no penalty: within a block it is more than one number, and EKFAC's inverse is nearly one only
-    assert iterations("auto", wh.EKFAC(o).damped(0.1)) <= 8
+    # biases have no penalty: within a block it is more than one number, and the structure's inverse only nearly one
+    assert iterations("auto", wh.EKFAC(o).damped(0.1)) <= iterations("none", wh.EKFAC(o).damped(0.1)) / 2
     assert iterations("ekfac", wh.EmpiricalFisher(o).damped(10.0)) < 30
 
 

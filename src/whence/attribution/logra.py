@@ -15,23 +15,22 @@ space alone: at full rank, with the exact Fisher matrix, it is influence with Ga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeAlias, final, get_args
+from typing import Literal, TypeAlias, final, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from whence.attribution import layer_projection
 from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
 from whence.attribution.certificate import certificate, joined
-from whence.batch import Batch
-from whence.curvature.kronecker import Site, Sites, bases, entered, factor_sums, returned, sites_of
+from whence.attribution.layer_projection import Pair
+from whence.curvature.kronecker import Sites, sites_of
 from whence.curvature.operator import Matrix
 from whence.curvature.output_gradients import Fisher, OutputGradients
 from whence.examples import Examples
-from whence.gradients import layers, rows
 from whence.gradients.functional import Of
 from whence.mapping import AbstractMapper
 from whence.objective import Objective
@@ -41,7 +40,6 @@ from whence.solvers.solver import Solution, State
 from whence.task import AbstractTask
 
 Start: TypeAlias = Literal["pca", "random"]
-Pair: TypeAlias = tuple[Tensor, Tensor]
 
 
 @final
@@ -92,14 +90,14 @@ class LoGra(AbstractAttributor):
             )
         pairs = self._pairs(objective, sites, mapper)
         shards = objective.train.shards(mapper.shards)
-        features = torch.cat(mapper.concat(partial(_features, objective, sites, pairs, "loss"), shards))
+        features = torch.cat(mapper.concat(partial(layer_projection.features, objective, sites, pairs, "loss"), shards))
         blocks = self._blocks(pairs)
         grams = [features[:, block].double().T @ features[:, block].double() for block in blocks]
         if self.fisher != "empirical":
             drawn = OutputGradients(self.fisher, seed=self.seed)
-            found = mapper.concat(partial(_fisher, objective, sites, pairs, drawn, blocks), shards)
+            found = mapper.concat(partial(layer_projection.fisher, objective, sites, pairs, drawn, blocks), shards)
             grams = [torch.stack(pieces).sum(0) for pieces in zip(*found, strict=True)]
-        penalties = [_penalty(objective, *one) for one in zip(sites.layers, pairs, strict=True)]
+        penalties = [layer_projection.penalty(objective, *one) for one in zip(sites.layers, pairs, strict=True)]
         penalty: Tensor = torch.block_diag(*penalties)  # type: ignore[no-untyped-call]
         tensors, states = {"features": features}, []
         for number, (block, gram) in enumerate(zip(blocks, grams, strict=True)):
@@ -132,7 +130,7 @@ class LoGra(AbstractAttributor):
     def _projected(self, objective: Objective, prepared: Prepared, examples: Examples, of: Of) -> Tensor:
         sites, tensors = sites_of(objective), prepared.tensors
         pairs = [(tensors[f"inputs {k}"], tensors[f"outputs {k}"]) for k in range(len(sites.layers))]
-        return _features(objective, sites, pairs, of, examples).double()
+        return layer_projection.features(objective, sites, pairs, of, examples).double()
 
     def _blocks(self, pairs: list[Pair]) -> list[slice]:
         sizes = [inputs.shape[1] * outputs.shape[1] for inputs, outputs in pairs]
@@ -148,22 +146,9 @@ class LoGra(AbstractAttributor):
         return blocks
 
     def _pairs(self, objective: Objective, sites: Sites, mapper: AbstractMapper) -> list[Pair]:
-        """(Q_i, Q_o) of each layer in float64."""
-        sizes = [_sizes(objective, site) for site in sites.layers]
         if self.start == "random":
-            return [
-                (_random(rows_, self.rank, (self.seed, k, 0)), _random(columns, self.rank, (self.seed, k, 1)))
-                for k, (rows_, columns) in enumerate(sizes)
-            ]
-        sums = factor_sums(objective, sites, OutputGradients("empirical"), "joint", mapper)
-        found = {site.prefix: block for site, block in bases(objective, sites, sums, "joint")}
-        pairs = []
-        for site, (rows_, _) in zip(sites.layers, sizes, strict=True):
-            block = found[site.prefix]
-            # an embedding's inputs are unit vectors: those that are looked up most
-            own = block.inputs if len(block.inputs) else _most(block.values.sum(0), rows_)
-            pairs.append((_last(own, self.rank), _last(block.outputs, self.rank)))
-        return pairs
+            return layer_projection.random(objective, sites, self.rank, self.seed)
+        return layer_projection.principal(objective, sites, self.rank, mapper)
 
     def _solve(self, prepared: Prepared, v: Tensor) -> tuple[Tensor, dict[str, object]]:
         """The solution in all blocks [dimension, k], and its certificate."""
@@ -177,103 +162,3 @@ class LoGra(AbstractAttributor):
             found.append(Dense().solve(Matrix(matrix), state, v[start : start + len(matrix)]))
             number, start = number + 1, start + len(matrix)
         return torch.cat([one.value for one in found]), joined(certificate(Dense().name, one) for one in found)
-
-
-def _sizes(objective: Objective, site: Site) -> tuple[int, int]:
-    """(inputs, outputs) of a layer, a bias as one more input."""
-    shapes = dict(zip(objective.task.layout.names, objective.task.layout.shapes, strict=True))
-    name = f"{site.prefix}." if site.prefix else ""
-    if not site.weight[1]:
-        return 1, shapes[f"{name}bias"].numel()
-    shape = shapes[f"{name}weight"]
-    rest = shape.numel() // shape[0]
-    return (shape[0], rest) if site.embedding else (rest + (1 if site.both else 0), shape[0])
-
-
-def _random(size: int, rank: int, words: tuple[int, ...]) -> Tensor:
-    if rank >= size:
-        return torch.eye(size, dtype=torch.float64)
-    drawn = np.random.default_rng(np.random.SeedSequence(words)).standard_normal((size, rank))
-    basis: Tensor = torch.linalg.qr(torch.from_numpy(drawn))[0]
-    return basis
-
-
-def _last(vectors: Tensor, rank: int) -> Tensor:
-    """The last ``rank`` columns, whose eigenvalues are the largest; where there are no more, the whole space."""
-    size = len(vectors)
-    return torch.eye(size, dtype=torch.float64) if rank >= size else vectors[:, size - rank :].contiguous()
-
-
-def _most(values: Tensor, size: int) -> Tensor:
-    return torch.eye(size, dtype=torch.float64)[:, torch.argsort(values, stable=True)]
-
-
-def _penalty(objective: Objective, site: Site, pair: Pair) -> Tensor:
-    """QᵀΛQ of one layer."""
-    decay = objective.decay.double()
-    inputs, outputs = pair
-    pieces = []
-    if site.weight[1]:
-        pieces.append(decay[site.weight[0]].expand(len(inputs) - (1 if site.both else 0)))
-    if site.bias[1]:
-        pieces.append(decay[site.bias[0]].expand(1))
-    eye = torch.eye(outputs.shape[1], dtype=torch.float64)
-    return torch.kron(eye, inputs.T @ (torch.cat(pieces)[:, None] * inputs))
-
-
-def _features(objective: Objective, sites: Sites, pairs: list[Pair], of: Of, examples: Examples) -> Tensor:
-    """φ of the gradients of loss or measurement [example, dimension], in the model's precision."""
-
-    def cotangents(task: AbstractTask, output: Tensor, batch: Batch, _: object) -> Iterator[Tensor]:
-        yield rows.output_gradient(task, output.detach(), batch, of)
-
-    return torch.cat(list(_pieces(objective, sites, pairs, cotangents, examples)))
-
-
-def _fisher(
-    objective: Objective,
-    sites: Sites,
-    pairs: list[Pair],
-    gradients: OutputGradients,
-    blocks: list[slice],
-    examples: Examples,
-) -> list[Tensor]:
-    """Σ φ φᵀ over examples and their output gradients, block by block."""
-    size = max(block.stop for block in blocks)
-    totals = [torch.zeros(size, size, dtype=torch.float64)[block, block] for block in blocks]
-    for piece in _pieces(objective, sites, pairs, gradients.columns, examples):
-        for total, block in zip(totals, blocks, strict=True):
-            total += piece[:, block].double().T @ piece[:, block].double()
-    return totals
-
-
-def _pieces(
-    objective: Objective,
-    sites: Sites,
-    pairs: list[Pair],
-    cotangents: Callable[[AbstractTask, Tensor, Batch, Any], Iterator[Tensor]],
-    examples: Examples,
-) -> Iterator[Tensor]:
-    """φ of batch after batch, and of one output cotangent after the other [batch, dimension]."""
-    for window, batch in examples.batches(objective.batch_size):
-        tape = layers.record(objective.task, objective.theta, batch)
-        calls = [[call for call in tape.calls if call.prefix == site.prefix] for site in sites.layers]
-        lefts = [call.left for own in calls for call in own]
-        for column in cotangents(objective.task, tape.output, batch, examples.ids[window]):
-            back = iter(torch.autograd.grad(tape.output, lefts, column, retain_graph=True, materialize_grads=True))
-            each = zip(sites.layers, calls, pairs, strict=True)
-            yield torch.cat([_layer(site, own, [next(back) for _ in own], pair) for site, own, pair in each], 1)
-
-
-def _layer(site: Site, calls: list[layers.Call], cotangents: list[Tensor], pair: Pair) -> Tensor:
-    """vec Σ_t (Q_oᵀ g_t)(Q_iᵀ a_t)ᵀ of one layer [batch, dimension]."""
-    g = returned(calls, cotangents)
-    inputs, outputs = pair[0].to(g), pair[1].to(g)
-    g = g @ outputs
-    if site.embedding:
-        a = inputs[torch.cat([layers.looked_up(call)[0] for call in calls], 1)]
-    elif site.weight[1]:
-        a = entered(calls) @ inputs[:-1] + inputs[-1] if site.both else entered(calls) @ inputs
-    else:
-        a = inputs[-1].expand(*g.shape[:2], -1)
-    return torch.bmm(g.transpose(1, 2), a).flatten(1)

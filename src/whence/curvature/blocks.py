@@ -9,7 +9,7 @@ where the whole is not, and the other way round.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeAlias, final
 
@@ -62,9 +62,7 @@ class BlockDiagonal(AbstractEstimate):
         return DenseBlocks(len(o.theta), places, matrices) + Diagonal(o.decay.double())
 
     def minibatch(self, positions: npt.NDArray[np.int64]) -> AbstractOperator:
-        if not self.objective.mean:
-            raise TypeError("sampling needs objective='mean'; a sum objective would need its own scale")
-        return BlockDiagonal(self.objective.over(self.objective.train[positions]), self.of, self.by)
+        return replace(self, objective=self.objective.sample(positions))
 
 
 def groups_of(layout: Layout, by: Literal["layer", "parameter"] | Sequence[str]) -> Groups:

@@ -63,10 +63,8 @@ class Approximation:
         if self.kind == "sampled-gauss-newton":
             return SampledGaussNewton(objective, self.examples, self.seed)
         if self.examples is not None and self.examples < objective.count:
-            if not objective.mean:
-                raise TypeError("sampling needs objective='mean'; a sum objective would need its own scale")
             drawn = np.sort(np.argsort(uniform(objective.train.ids, self.seed), kind="stable")[: self.examples])
-            objective = objective.over(objective.train[drawn])
+            objective = objective.sample(drawn)
         drawing = (self.fisher, self.samples, self.seed)
         if self.kind == "kfac":
             return KFAC(objective, *drawing)

@@ -5,7 +5,7 @@ The cheapest curvature there is (Becker and LeCun 1988); what it leaves out is t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
 
@@ -42,10 +42,7 @@ class DiagonalGaussNewton(AbstractEstimate):
         return Diagonal(o.weight * total + o.decay.double())
 
     def minibatch(self, positions: npt.NDArray[np.int64]) -> AbstractOperator:
-        if not self.objective.mean:
-            raise TypeError("sampling needs objective='mean'; a sum objective would need its own scale")
-        sample = self.objective.over(self.objective.train[positions])
-        return DiagonalGaussNewton(sample, self.fisher, self.samples, self.seed)
+        return replace(self, objective=self.objective.sample(positions))
 
 
 def _squares(

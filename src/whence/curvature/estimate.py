@@ -13,17 +13,15 @@ from typing import final
 import torch
 from torch import Tensor
 
+from whence.curvature.of_objective import AbstractCurvature
 from whence.curvature.operator import AbstractOperator, serial
 from whence.mapping import AbstractMapper
-from whence.objective import Objective
 
 KEPT = "_kept"
 
 
-class AbstractEstimate(AbstractOperator):
+class AbstractEstimate(AbstractCurvature):
     """A frozen dataclass with an ``objective`` and choices; the values are float64, whatever the model's precision."""
-
-    objective: Objective
 
     @abstractmethod
     def work(self, mapper: AbstractMapper) -> AbstractOperator:
@@ -37,20 +35,8 @@ class AbstractEstimate(AbstractOperator):
         return kept
 
     @property
-    def size(self) -> int:
-        return len(self.objective.theta)
-
-    @property
     def dtype(self) -> torch.dtype:
         return torch.float64
-
-    @property
-    def device(self) -> torch.device:
-        return self.objective.theta.device
-
-    @property
-    def examples(self) -> int:
-        return self.objective.count
 
     def matmat(self, v: Tensor) -> Tensor:
         return self.estimated().matmat(v.double())

@@ -8,7 +8,7 @@ and many second-order methods are built on it, since it costs one pass of per-ex
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from whence.curvature.ekfac import EKFAC
+from whence.curvature.of_objective import AbstractCurvature
 from whence.curvature.operator import AbstractOperator, Surrogate, serial
 from whence.curvature.rank import gram
 from whence.examples import Examples
@@ -29,26 +30,10 @@ from whence.task import AbstractTask
 
 @final
 @dataclass(frozen=True, eq=False)
-class EmpiricalFisher(AbstractOperator):
+class EmpiricalFisher(AbstractCurvature):
     """Products from one pass of per-example gradients, whatever their number; the dense matrix for small models."""
 
     objective: Objective
-
-    @property
-    def size(self) -> int:
-        return len(self.objective.theta)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.objective.theta.dtype
-
-    @property
-    def device(self) -> torch.device:
-        return self.objective.theta.device
-
-    @property
-    def examples(self) -> int:
-        return self.objective.count
 
     def matmat(self, v: Tensor) -> Tensor:
         o, v = self.objective, v.to(self.objective.theta)
@@ -73,9 +58,7 @@ class EmpiricalFisher(AbstractOperator):
         return EKFAC(self.objective, "empirical") if kind == "ekfac" else self
 
     def minibatch(self, positions: npt.NDArray[np.int64]) -> AbstractOperator:
-        if not self.objective.mean:
-            raise TypeError("sampling needs objective='mean'; a sum objective would need its own scale")
-        return EmpiricalFisher(self.objective.over(self.objective.train[positions]))
+        return replace(self, objective=self.objective.sample(positions))
 
     def _way(self) -> rows.Way:
         o = self.objective

@@ -7,7 +7,7 @@ and equals the Hessian where the model is linear in its parameters.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.func import jvp, vjp
 
 from whence.curvature.ekfac import EKFAC
+from whence.curvature.of_objective import AbstractCurvature
 from whence.curvature.operator import AbstractOperator, Surrogate, serial
 from whence.curvature.output_gradients import OutputGradients, fisher_rows
 from whence.curvature.rank import gram
@@ -33,26 +34,10 @@ ROWS_BATCH = 128
 
 @final
 @dataclass(frozen=True, eq=False)
-class GaussNewton(AbstractOperator):
+class GaussNewton(AbstractCurvature):
     """Gauss-Newton products, and the dense matrix from per-layer Jacobians; penalty included."""
 
     objective: Objective
-
-    @property
-    def size(self) -> int:
-        return len(self.objective.theta)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.objective.theta.dtype
-
-    @property
-    def device(self) -> torch.device:
-        return self.objective.theta.device
-
-    @property
-    def examples(self) -> int:
-        return self.objective.count
 
     def matmat(self, v: Tensor) -> Tensor:
         o = self.objective
@@ -94,9 +79,7 @@ class GaussNewton(AbstractOperator):
         return SampledGaussNewton(self.objective) if kind == "sampled-gauss-newton" else self
 
     def minibatch(self, positions: npt.NDArray[np.int64]) -> AbstractOperator:
-        if not self.objective.mean:
-            raise TypeError("sampling needs objective='mean'; a sum objective would need its own scale")
-        return GaussNewton(self.objective.over(self.objective.train[positions]))
+        return replace(self, objective=self.objective.sample(positions))
 
 
 def curvature_rows(task: AbstractTask, theta: Tensor, examples: Examples, way: rows.Way) -> Iterator[Tensor]:

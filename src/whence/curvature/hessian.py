@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from whence.curvature.gauss_newton import GaussNewton
+from whence.curvature.of_objective import AbstractCurvature
 from whence.curvature.operator import AbstractOperator, Surrogate, serial
 from whence.examples import Examples
 from whence.gradients import functional
@@ -25,26 +26,10 @@ BLOCK = 256
 
 @final
 @dataclass(frozen=True, eq=False)
-class Hessian(AbstractOperator):
+class Hessian(AbstractCurvature):
     """Exact Hessian-vector products by double backward (Pearlmutter 1994), penalty included."""
 
     objective: Objective
-
-    @property
-    def size(self) -> int:
-        return len(self.objective.theta)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.objective.theta.dtype
-
-    @property
-    def device(self) -> torch.device:
-        return self.objective.theta.device
-
-    @property
-    def examples(self) -> int:
-        return self.objective.count
 
     def matmat(self, v: Tensor) -> Tensor:
         o = self.objective
@@ -64,10 +49,7 @@ class Hessian(AbstractOperator):
         return GaussNewton(self.objective).surrogate(kind)
 
     def minibatch(self, positions: npt.NDArray[np.int64]) -> AbstractOperator:
-        sample = self.objective.over(self.objective.train[positions])
-        if self.objective.mean:
-            return Hessian(sample)
-        raise TypeError("sampling needs objective='mean'; a sum objective would need its own scale")
+        return replace(self, objective=self.objective.sample(positions))
 
 
 def _loss_products(task: AbstractTask, theta: Tensor, batch_size: int, v: Tensor, examples: Examples) -> Tensor:
