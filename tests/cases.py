@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 import whence as wh
-from whence.attribution.attributor import AbstractAttributor, Explainer, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor, Explainer
 from whence.curvature.operator import AbstractOperator, Diagonal
 from whence.examples import Examples
 from whence.mapping import AbstractMapper

@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.certificate import certificate, joined
 from whence.batch import Batch
 from whence.curvature.choice import Curvature, operator_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from whence import accessor, checks, results, verification  # noqa: F401  the accessor is registered on import
 from whence.attribution import refitted, saved
+from whence.attribution.answer import Prepared, Scored
 from whence.attribution.certificate import joined, warn_unless_converged
 from whence.examples import Examples, as_examples
 from whence.gradients import tuning
@@ -32,26 +33,6 @@ from whence.retraining.jobs import Shelf
 from whence.retraining.refit import AbstractRefit
 from whence.solvers.automatic_damping import Damping, value_of
 from whence.task import AbstractTask
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a method worked out once a model: tensors that can be saved, and a report for the results."""
-
-    tensors: Mapping[str, Tensor] = field(default_factory=dict)
-    solver: Mapping[str, Any] = field(default_factory=results.solver_report)
-    notes: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Scores [query, train] (self-influence: [train]) with their certificate and, if solved, residuals a query."""
-
-    values: Tensor
-    solver: Mapping[str, Any]
-    residual: npt.NDArray[np.float64] | None = None
-    converged: npt.NDArray[np.bool_] | None = None
-    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class AbstractAttributor(ABC):

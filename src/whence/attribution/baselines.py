@@ -9,7 +9,8 @@ from typing import final
 import numpy as np
 import torch
 
-from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor
 from whence.examples import Examples
 from whence.gradients import functional, products, rows
 from whence.mapping import AbstractMapper

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from whence import results
 from whence.attribution import embedded
-from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor
 from whence.embedding.activations import INPUT
 from whence.embedding.clusters import Clusters, Metric, SpreadOf, clusters_of, fit_clusters
 from whence.examples import Examples

@@ -20,7 +20,8 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
-from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor
 from whence.examples import Examples
 from whence.gradients import rows
 from whence.mapping import AbstractMapper

@@ -17,7 +17,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.certificate import certificate, joined
 from whence.curvature.choice import Curvature, name_of, operator_of
 from whence.examples import Examples

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from whence.attribution import layer_projection
-from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.certificate import certificate, joined
 from whence.attribution.layer_projection import Pair
 from whence.curvature.kronecker import Sites, sites_of

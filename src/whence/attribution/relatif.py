@@ -17,7 +17,8 @@ from typing import Any, Literal, TypeAlias, final
 import torch
 from torch import Tensor
 
-from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor
 from whence.examples import Examples
 from whence.gradients import rows
 from whence.gradients.functional import mean_gradient

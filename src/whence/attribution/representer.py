@@ -24,7 +24,8 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from whence.attribution.attributor import AbstractAttributor, Explainer, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor, Explainer
 from whence.examples import Examples, as_examples
 from whence.gradients import functional, layers, rows
 from whence.mapping import AbstractMapper

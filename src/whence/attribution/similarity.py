@@ -9,7 +9,8 @@ import torch
 
 from whence import results
 from whence.attribution import embedded
-from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor
 from whence.embedding.activations import INPUT
 from whence.embedding.clusters import Metric
 from whence.examples import Examples

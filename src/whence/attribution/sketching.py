@@ -22,7 +22,8 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.certificate import certificate, joined
 from whence.attribution.projection import Kind, Projection, check_projection, factorised
 from whence.batch import Batch

@@ -20,7 +20,8 @@ from typing import Any, final
 
 import torch
 
-from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.checkpoints import Checkpoint, as_checkpoints, at
 from whence.examples import Examples
 from whence.gradients import products, rows

@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from whence.attribution.attributor import AbstractAttributor, Prepared, Scored
+from whence.attribution.answer import Prepared, Scored
+from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.saved import plain
 from whence.curvature.hessian import Hessian
 from whence.examples import Examples
