@@ -20,6 +20,8 @@ from whence.retraining.subsets import retrain_on_subsets
 from whence.task import AbstractTask
 
 NAMED, RANDOM = "named by a method", "random"
+SHARED = ("training loss", "random number")
+"""Rankings that removal curves have already, as their baselines."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,3 @@ def removals(bench: Bench, scores: Mapping[str, xr.DataArray], plan: Plan) -> tu
         shelf=bench.run.shelf("removals"),
     )
     return removal, truth
-
-
-SHARED = ("training loss", "random number")
-"""Rankings that removal curves have already, as their baselines."""
