@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from bench.peers.environments import cache
 from bench.peers.exact import exact
@@ -162,20 +161,12 @@ def bars(records: Sequence[Record], count: int) -> dict[str, object]:
 
 def main() -> int:
     """Run job a, or the rows that are asked for."""
-    asked, options = options_of(argparse.ArgumentParser(description="Job a of the race."))
-    if asked.list:
-        print("\n".join(name for name in ROWS if options.asks_for(name)))
-        return 0
-    mnist = os.environ.get("WHENCE_MNIST")
-    if not mnist:
-        print("error: set WHENCE_MNIST to a folder with MNIST in IDX files", file=sys.stderr)
-        return 2
-    torch.set_num_threads(asked.threads)
+    asked, options = options_of(argparse.ArgumentParser(description="Job a of the race."), ROWS)
     quick: dict[str, Any] = {}
     if asked.quick:
         # the checkpoint is no minimum for 300 of its images: their Hessian needs more damping
         quick = {"n": 300, "counts": (1, 2), "damping": 0.2, "folder": cache() / "quick"}
-    found = run(mnist, os.environ.get("WHENCE_CHECKPOINT"), options, **quick)
+    found = run(asked.mnist, os.environ.get("WHENCE_CHECKPOINT"), options, **quick)
     print(table(found["rows"], quick.get("counts", COUNTS)))
     return 0
 

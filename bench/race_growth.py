@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from bench.peers.environments import cache
 from bench.race_large import question
@@ -112,17 +110,9 @@ def main() -> int:
     """Run job d, or the rows that are asked for."""
     parser = argparse.ArgumentParser(description="Job d of the race.")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the images and of the queries")
-    asked, options = options_of(parser)
-    if asked.list:
-        print("\n".join(name for name in ROWS if options.asks_for(name)))
-        return 0
-    mnist = os.environ.get("WHENCE_MNIST")
-    if not mnist:
-        print("error: set WHENCE_MNIST to a folder with MNIST in IDX files", file=sys.stderr)
-        return 2
-    torch.set_num_threads(asked.threads)
+    asked, options = options_of(parser, ROWS)
     quick: dict[str, Any] = {"scale": 0.02, "folder": cache() / "quick"} if asked.quick else {"scale": asked.scale}
-    found = run(mnist, options, **quick)
+    found = run(asked.mnist, options, **quick)
     for line in found["growth"]:
         print(line)
     return 0

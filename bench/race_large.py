@@ -11,7 +11,6 @@ approximates, solved by conjugate gradients in float64 for a few of the queries;
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,17 +132,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Job b of the race.")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the images and of the queries")
     parser.add_argument("--references", type=int, default=2, help="queries that are judged; 0: none")
-    asked, options = options_of(parser)
-    if asked.list:
-        print("\n".join(name for name in ROWS if options.asks_for(name)))
-        return 0
-    mnist = os.environ.get("WHENCE_MNIST")
-    if not mnist:
-        print("error: set WHENCE_MNIST to a folder with MNIST in IDX files", file=sys.stderr)
-        return 2
-    torch.set_num_threads(asked.threads)
+    asked, options = options_of(parser, ROWS)
     quick: dict[str, Any] = {"scale": 0.005, "folder": cache() / "quick"} if asked.quick else {"scale": asked.scale}
-    found = run(mnist, options, references=asked.references, **quick)
+    found = run(asked.mnist, options, references=asked.references, **quick)
     print(table(found["rows"], found["question"]["queries"]))
     return 0
 

@@ -10,6 +10,8 @@ from functools import cache as once
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bench.peers import environments
 from bench.peers.environments import EnvironmentFailed
 from bench.peers.run import Limits
@@ -20,9 +22,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def options_of(
-    parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
+    parser: argparse.ArgumentParser, names: Sequence[str], mnist: bool = True
 ) -> tuple[argparse.Namespace, Options]:
-    """The options that all jobs share; ``--quick`` is left to the job."""
+    """The options that all jobs share, with ``mnist``, the folder with the images; ``--quick`` is left to the job.
+
+    Ends the program where ``--list`` asks for the ``names`` of the rows alone, or the images are missing.
+    """
     parser.add_argument("--rows", default="*", help="names or patterns of rows, separated by commas")
     parser.add_argument("--rounds", type=int, default=3, help="how often each row runs; medians are reported")
     parser.add_argument("--fit-limit", type=float, default=600.0, help="seconds a fit may take")
@@ -36,7 +41,15 @@ def options_of(
     asked = parser.parse_args()
     limits = Limits(asked.fit_limit, asked.limit, asked.threads, asked.gib)
     rows = tuple(part.strip() for part in asked.rows.split(","))
-    return asked, Options(rows, asked.rounds, asked.minutes, asked.fresh, limits)
+    options = Options(rows, asked.rounds, asked.minutes, asked.fresh, limits)
+    if asked.list:
+        print("\n".join(name for name in names if options.asks_for(name)))
+        parser.exit()
+    asked.mnist = os.environ.get("WHENCE_MNIST")
+    if mnist and not asked.mnist:
+        parser.error("set WHENCE_MNIST to a folder with MNIST in IDX files")
+    torch.set_num_threads(asked.threads)
+    return asked, options
 
 
 def sheet(options: Options, records: Sequence[Record], question: Mapping[str, Any]) -> dict[str, Any]:

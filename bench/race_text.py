@@ -162,11 +162,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Job c of the race.")
     parser.add_argument("--n", type=int, default=1000, help="lines for training")
     parser.add_argument("--damping", type=float, default=DAMPING)
-    asked, options = options_of(parser)
-    if asked.list:
-        print("\n".join(name for name in ROWS if options.asks_for(name)))
-        return 0
-    torch.set_num_threads(asked.threads)
+    asked, options = options_of(parser, ROWS, mnist=False)
     quick: dict[str, Any] = {"n": asked.n, "damping": asked.damping}
     if asked.quick:
         quick = {"n": 150, "counts": (1, 2), "steps": 300, "damping": 1.0, "folder": cache() / "quick"}
