@@ -1,7 +1,8 @@
 """All benchmarks, one after the other: ``python -m bench.run [ROW ...]``; results to ``bench/results``.
 
 ``race-a`` to ``race-d`` are the race with the peers, each row in a process of its own: hours from nothing, so they run
-only where named, and finished rows are kept. ``python -m bench.race --help`` and its neighbours run parts of it.
+only where named, and finished rows are kept. ``python -m bench.race --help`` and its neighbours run parts of it. So do
+``lds-digits`` and ``lds-mnist``, the linear datamodeling scores of these rows; the latter scores what race-a has left.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tools.chromium import MISSING, executable
 from bench import (
     conjugate_gradients,
     ekfac_agreement,
+    lds,
     one_query,
     page,
     preconditioners,
@@ -28,7 +30,7 @@ from bench import (
 )
 from bench.timing import machine
 
-RACE = "race-"
+NAMED = ("race-", "lds-")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -52,16 +54,18 @@ def rows() -> dict[str, Callable[[], dict[str, object]]]:
         found["race-a"] = lambda: race.run(mnist, checkpoint)
         found["race-b"] = lambda: race_large.run(mnist)
         found["race-d"] = lambda: race_growth.run(mnist)
+        found["lds-mnist"] = lambda: lds.run(lds.on_mnist(mnist, checkpoint))
     else:
         print("rows on MNIST are left out: set WHENCE_MNIST to a folder with MNIST in IDX files", file=sys.stderr)
     found["race-c"] = race_text.run
+    found["lds-digits"] = lambda: lds.run(lds.on_digits())
     return found
 
 
 def main() -> int:
-    """Run what is asked for, or all rows but the race; print each as JSON and keep it."""
+    """Run what is asked for, or all rows that need not be named; print each as JSON and keep it."""
     known = rows()
-    asked = sys.argv[1:] or [name for name in known if not name.startswith(RACE)]
+    asked = sys.argv[1:] or [name for name in known if not name.startswith(NAMED)]
     unknown = [name for name in asked if name not in known]
     if unknown:
         print(f"error: no benchmark {unknown}; there are {list(known)}", file=sys.stderr)

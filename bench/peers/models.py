@@ -1,6 +1,6 @@
 """The networks of the race; torch alone is imported, so that every environment builds the same ones.
 
-The all-CNN comes from the library's own file, which is read by its path: the package itself needs more than torch.
+The all-CNNs come from the library's own file, which is read by its path: the package itself needs more than torch.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ ALL_CNN = Path(__file__).resolve().parents[2] / "src" / "whence" / "models" / "a
 def build(name: str, options: dict[str, int]) -> nn.Module:
     """A network by name, in evaluation mode, with weights to be loaded."""
     made: dict[str, type[nn.Module]] = {"wide_cnn": WideCNN, "text_transformer": TextTransformer}
-    module = _all_cnn() if name == "all_cnn" else made[name](**options)
+    module = _all_cnn(name) if name in ("all_cnn", "small_all_cnn") else made[name](**options)
     return module.eval()
 
 
-def _all_cnn() -> nn.Module:
+def _all_cnn(name: str) -> nn.Module:
     found = importlib.util.spec_from_file_location("all_cnn", ALL_CNN)
     if found is None or found.loader is None:
         raise ImportError(f"{ALL_CNN} cannot be read")
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
-    network: nn.Module = module.all_cnn(0)
+    network: nn.Module = getattr(module, name)(0)
     return network
 
 
