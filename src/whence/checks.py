@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,11 +12,20 @@ from whence.batch import Batch, tensors_of
 from whence.examples import Examples
 from whence.task import AbstractTask
 
-BATCH = 1024
+BATCH = 512
 
 
-def check_data(task: AbstractTask, theta: Tensor, examples: Examples, name: str) -> None:
-    """Raise ValueError if the set is empty, a feature is NaN or infinite, or targets or outputs do not fit."""
+def check_data(
+    task: AbstractTask,
+    theta: Tensor,
+    examples: Examples,
+    name: str,
+    seen: Callable[[Batch, Tensor], None] = lambda batch, output: None,
+) -> None:
+    """Raise ValueError if the set is empty, a feature is NaN or infinite, or targets or outputs do not fit.
+
+    ``seen`` is shown each batch with its output, so that what else is wanted of them costs no second pass.
+    """
     if len(examples) == 0:
         raise ValueError(f"the {name} set is empty: there is nothing to attribute. Give at least one example.")
     for window, batch in examples.batches(BATCH):
@@ -35,6 +46,7 @@ def check_data(task: AbstractTask, theta: Tensor, examples: Examples, name: str)
                     f"the model's output is NaN or infinite on the {name} set: is it the right checkpoint? "
                     "Load the one that was trained, and scale the features as in training."
                 )
+            seen(batch, output)
 
 
 def _predict(task: AbstractTask, theta: Tensor, batch: Batch, name: str) -> Tensor:

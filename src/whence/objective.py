@@ -6,6 +6,7 @@ sum:   F(θ) =       Σ_i ℓ_i(θ) + ½ Σ_j λ_j θ_j²
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from whence import checks
+from whence.batch import Batch
 from whence.examples import Examples
 from whence.parameters import checkpoint_hash
 from whence.task import AbstractTask
@@ -27,7 +29,7 @@ class Objective:
     train: Examples
     theta: Tensor
     checkpoint: str
-    batch_size: int = 512
+    batch_size: int = 256
 
     @property
     def count(self) -> int:
@@ -77,10 +79,15 @@ class Objective:
         return self.over(self.train[positions])
 
 
-def objective_of(task: AbstractTask, train: Examples, dtype: torch.dtype | None = None) -> Objective:
+def objective_of(
+    task: AbstractTask,
+    train: Examples,
+    dtype: torch.dtype | None = None,
+    seen: Callable[[Batch, Tensor], None] = lambda batch, output: None,
+) -> Objective:
     """Freeze a task, check model and data, and bind them.
 
-    ``dtype``: the precision of the work; by default the model's own.
+    ``dtype``: the precision of the work; by default the model's own. ``seen``: see :func:`whence.checks.check_data`.
     Raises ValueError for what :mod:`whence.checks` finds, and for fewer than two training examples.
     """
     if len(train) < 2:
@@ -88,6 +95,6 @@ def objective_of(task: AbstractTask, train: Examples, dtype: torch.dtype | None 
     fingerprint = checkpoint_hash(task.module)
     task = task.frozen(dtype)
     theta = task.parameters()
-    checks.check_data(task, theta, train, "training")
+    checks.check_data(task, theta, train, "training", seen)
     checks.check_repeatable(task, theta, train)
     return Objective(task, train, theta, fingerprint)

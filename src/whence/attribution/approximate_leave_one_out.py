@@ -53,6 +53,10 @@ class ApproximateLeaveOneOut(AbstractAttributor):
     def name(self) -> str:
         return "leverage-corrected influence"
 
+    @property
+    def many_passes(self) -> bool:
+        return True
+
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
         whole = leave_one_out_curvature(self.curvature, objective)
         whole, damping, why = settled(self.damping, whole, self.solver, mapper)

@@ -26,7 +26,7 @@ from whence.attribution.answer import Prepared, Scored
 from whence.attribution.certificate import joined, warn_unless_converged
 from whence.examples import Examples, as_examples
 from whence.gradients import tuning
-from whence.gradients.labels import labels_of
+from whence.gradients.labels import Collected, checked_labels
 from whence.mapping import AbstractMapper, SerialMapper
 from whence.objective import Objective, objective_of
 from whence.retraining.jobs import Shelf
@@ -75,6 +75,11 @@ class AbstractAttributor(ABC):
         return results.SIGN
 
     @property
+    def many_passes(self) -> bool:
+        """Whether so many gradients are taken that it is worth timing in which batches they are cheapest."""
+        return False
+
+    @property
     def options(self) -> dict[str, Any]:
         """The hyperparameters by name, as they are recorded."""
         if not dataclasses.is_dataclass(self):
@@ -92,20 +97,24 @@ class AbstractAttributor(ABC):
         if not isinstance(model, AbstractTask):
             raise TypeError(f"fit needs a task such as Classification(net), not {type(model).__name__}")
         mapper = mapper or SerialMapper()
-        objective = tuning.tuned(objective_of(model, as_examples(train)))
-        return Explainer(
-            self, objective, self.prepare(objective, mapper), mapper, labels_of(objective, objective.train)
-        )
+        objective, labels = self._bound(model, as_examples(train))
+        return Explainer(self, objective, self.prepare(objective, mapper), mapper, labels)
 
     @final
     def load(
         self, path: str | Path, model: AbstractTask, train: Any, mapper: AbstractMapper | None = None
     ) -> Explainer:
         """Read what ``Explainer.save`` wrote, for the same model, training set and options; raises FileError if not."""
-        objective = tuning.tuned(objective_of(model, as_examples(train)))
+        objective, labels = self._bound(model, as_examples(train))
         tensors, header = saved.read(Path(path), saved.identity(self.name, self.options, objective))
         prepared = Prepared(tensors, header["solver"], header["notes"])
-        return Explainer(self, objective, prepared, mapper or SerialMapper(), labels_of(objective, objective.train))
+        return Explainer(self, objective, prepared, mapper or SerialMapper(), labels)
+
+    def _bound(self, model: AbstractTask, train: Examples) -> tuple[Objective, results.Labels]:
+        """The objective and the labels of its training set, from the one pass that checks them."""
+        collected = Collected(model)
+        objective = objective_of(model, train, seen=collected)
+        return tuning.tuned(objective) if self.many_passes else objective, collected.of(train)
 
 
 @final
@@ -136,14 +145,13 @@ class Explainer:
         if verify is None and refit is not None:
             raise ValueError("a refit is given, but verify does not say how many examples to leave out; add verify=10")
         o, examples = self.objective, as_examples(queries)
-        checks.check_data(o.task, o.theta, examples, "query")
+        labels = checked_labels(o, examples, "query")
         scored = self.attributor.score(o, self.prepared, examples, self.mapper)
         coords: dict[str, Any] = {}
         if scored.residual is not None:
             coords["query_residual"] = ("query", scored.residual)
         if scored.converged is not None:
             coords["query_converged"] = ("query", scored.converged)
-        labels = labels_of(o, examples)
         array = results.scores(
             _array(scored.values), labels, self.train_labels, self.described(scored.solver, scored.notes), **coords
         )

@@ -28,12 +28,12 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from whence import checks, results
+from whence import results
 from whence.curvature.choice import Curvature, operator_of
 from whence.curvature.operator import AbstractOperator
 from whence.examples import Examples, as_examples
 from whence.gradients import functional, rows, tuning
-from whence.gradients.labels import labels_of
+from whence.gradients.labels import checked_labels, labels_of
 from whence.mapping import AbstractMapper, SerialMapper
 from whence.objective import Objective, objective_of
 from whence.retraining.shared import removal_weight
@@ -96,7 +96,7 @@ class GroupExplainer:
         that leaves nothing, and for no groups.
         """
         o, asked = self.objective, as_examples(queries)
-        checks.check_data(o.task, o.theta, asked, "query")
+        labels = checked_labels(o, asked, "query")
         members = _members(o.train, groups)
         found = [self._change(member) for member in members]
         changes = torch.stack([solution.value[:, 0] for solution in found])
@@ -108,7 +108,7 @@ class GroupExplainer:
             "converged": ("removed", np.array([one.converged[0] for one in found])),
             "distance": (("removed", "seed"), changes.norm(dim=1, keepdim=True).numpy()),
         }
-        about = labels_of(o, asked), labels_of(o, o.train)
+        about = labels, labels_of(o, o.train)
         effect = self._measured(asked, changes).numpy()[:, :, None]
         return results.truth(effect, member, np.array(list(groups)), about, self._attrs(found), variables)
 

@@ -29,6 +29,7 @@ from whence.objective import Objective
 from whence.results import solver_report
 from whence.solvers.automatic_damping import Damping, settled, value_of
 from whence.solvers.conjugate_gradient import ConjugateGradient
+from whence.solvers.factored import Factored
 from whence.solvers.solver import AbstractSolver, Solution, State
 from whence.task import AbstractTask
 
@@ -51,6 +52,10 @@ class InfluenceFunction(AbstractAttributor):
     @property
     def name(self) -> str:
         return "influence"
+
+    @property
+    def many_passes(self) -> bool:
+        return not isinstance(self.solver, Factored)  # which passes over the data once or twice, when fitted
 
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
         operator, damping, why = settled(self.damping, operator_of(self.curvature, objective), self.solver, mapper)

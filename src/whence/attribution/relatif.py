@@ -59,6 +59,10 @@ class RelatIF(AbstractAttributor):
     def damping(self) -> Any:
         return getattr(self.base, "damping", None)
 
+    @property
+    def many_passes(self) -> bool:
+        return True
+
     def measured(self, task: AbstractTask) -> tuple[str, str]:
         quantity, unit = self.base.measured(task)
         if self.to == "parameters":

@@ -7,12 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from whence import checks
 from whence.attribution.attributor import Explainer
 from whence.attribution.certificate import certificate, warn_unless_converged
 from whence.attribution.influence import InfluenceFunction
 from whence.examples import as_examples
-from whence.gradients.labels import labels_of
+from whence.gradients.labels import checked_labels
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,10 @@ def solved(explainer: Explainer, queries: Any, what: str) -> Solved:
     if not isinstance(method, InfluenceFunction):
         raise TypeError(f"{what} is of InfluenceFunction, not of {method.name}")
     asked = as_examples(queries)
-    checks.check_data(o.task, o.theta, asked, "query")
+    labels = checked_labels(o, asked, "query")
     solution = method.directions(o, explainer.prepared, asked)
     report = certificate(method.solver.name, solution)
     warn_unless_converged(report, stacklevel=3)
-    coords = labels_of(o, asked).coordinates("query")
+    coords = labels.coordinates("query")
     coords |= {"query_residual": ("query", solution.residual), "query_converged": ("query", solution.converged)}
     return Solved(solution.value.double(), coords, explainer.described(report, {}))

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from whence.batch import Batch
 from whence.examples import Examples
-from whence.gradients import layers, rows
+from whence.gradients import rows
 from whence.task import AbstractTask
 
 Fisher: TypeAlias = Literal["exact", "sampled", "empirical"]
@@ -69,12 +69,8 @@ def fisher_rows(
     batch_size: int = 128,
 ) -> Iterator[Tensor]:
     """J_iᵀ g for all examples and all their output gradients, in pieces [m, parameter]."""
-    if way == "layers":
-        for window, batch in examples.batches(batch_size):
-            tape = layers.record(task, theta, batch)
-            for column in gradients.columns(task, tape.output, batch, examples.ids[window]):
-                yield tape.pull(column)
-        return
-    for window, batch, output, jacobian in rows.jacobians(task, theta, examples, batch_size, way):
-        for column in gradients.columns(task, output, batch, examples.ids[window]):
-            yield (column.reshape(len(output), 1, -1) @ jacobian)[:, 0]
+
+    def columns(window: slice, output: Tensor, batch: Batch) -> Iterator[Tensor]:
+        return gradients.columns(task, output, batch, examples.ids[window])
+
+    return rows.rows_of_many(task, theta, examples, columns, batch_size, way)

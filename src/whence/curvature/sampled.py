@@ -31,6 +31,7 @@ from whence.gradients import rows
 from whence.mapping import AbstractMapper
 from whence.objective import Objective
 
+BATCH = 512
 SMALL, A_PARAMETER = 5_000, 4
 ROWS, NUMBERS = 2_048, 2**28
 """Up to 5,000 parameters four rows a parameter; above that 2,048 rows, or as many as 2²⁸ numbers are."""
@@ -95,7 +96,7 @@ def priority_sample(
 def _traces(objective: Objective) -> tuple[npt.NDArray[np.float64], int]:
     """tr A_i for every example, and the rank of R."""
     task, found = objective.task, []
-    for _, batch in objective.train.batches(1024):
+    for _, batch in objective.train.batches(BATCH):
         output = task.predict(objective.theta, batch)
         root = task.curvature_root(output, batch.to(output.dtype, output.device))
         found.append(root.square().sum((1, 2)).double().cpu().numpy())
@@ -105,11 +106,10 @@ def _traces(objective: Objective) -> tuple[npt.NDArray[np.float64], int]:
 def _rows(objective: Objective, sample: Examples, scale: Tensor, rank: int) -> Iterator[Tensor]:
     task, theta = objective.task, objective.theta
     way = rows.way_for(task, theta, objective.train)
-    for column in range(rank):
 
-        def cotangent(window: slice, output: Tensor, batch: Batch, column: int = column) -> Tensor:
-            root = task.curvature_root(output, batch.to(output.dtype, output.device))
-            return (scale[window, None] * root[:, :, column]).reshape(output.shape)
+    def cotangents(window: slice, output: Tensor, batch: Batch) -> Iterator[Tensor]:
+        root = task.curvature_root(output, batch.to(output.dtype, output.device))
+        for column in range(rank):
+            yield (scale[window, None] * root[:, :, column]).reshape(output.shape)
 
-        for _, piece in rows.cotangent_rows(task, theta, sample, cotangent, way=way):
-            yield piece
+    return rows.rows_of_many(task, theta, sample, cotangents, way=way)

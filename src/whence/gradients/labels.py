@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
+from typing import Any
 
-from whence import results
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from whence import checks, results
+from whence.batch import Batch
 from whence.examples import Examples
 from whence.gradients import functional
 from whence.objective import Objective
+from whence.task import AbstractTask
 
 
+class Collected:
+    """Labels, predictions and losses of the batches that it is shown in order, with the model's outputs for them."""
+
+    def __init__(self, task: AbstractTask) -> None:
+        self.task = task
+        self.labels: list[npt.NDArray[Any]] = []
+        self.predictions: list[npt.NDArray[Any]] = []
+        self.losses: list[npt.NDArray[np.float64]] = []
+
+    def __call__(self, batch: Batch, output: Tensor) -> None:
+        self.labels.append(batch.targets.reshape(len(batch), -1)[:, 0].cpu().numpy())
+        self.predictions.append(self.task.prediction(output))
+        self.losses.append(functional.loss_of(self.task, output, batch).double().cpu().numpy())
+
+    def of(self, examples: Examples) -> results.Labels:
+        """The labels of these examples, all of which were shown."""
+        found = (np.concatenate(values) for values in (self.labels, self.predictions, self.losses))
+        return results.Labels(examples.ids, *found)
+
+
+@torch.no_grad()
 def labels_of(objective: Objective, examples: Examples) -> results.Labels:
     """Ids, labels, predictions and losses of examples."""
-    labels, predictions, losses = [], [], []
-    with torch.no_grad():
-        for _, batch in examples.batches(1024):
-            output = objective.task.predict(objective.theta, batch)
-            labels.append(batch.targets.reshape(len(batch), -1)[:, 0].cpu().numpy())
-            predictions.append(objective.task.prediction(output))
-            losses.append(functional.loss_of(objective.task, output, batch).double().cpu().numpy())
-    return results.Labels(examples.ids, np.concatenate(labels), np.concatenate(predictions), np.concatenate(losses))
+    collected = Collected(objective.task)
+    for _, batch in examples.batches(checks.BATCH):
+        collected(batch, objective.task.predict(objective.theta, batch))
+    return collected.of(examples)
+
+
+def checked_labels(objective: Objective, examples: Examples, name: str) -> results.Labels:
+    """The same in the pass that checks them; raises ValueError for what :func:`whence.checks.check_data` finds."""
+    collected = Collected(objective.task)
+    checks.check_data(objective.task, objective.theta, examples, name, collected)
+    return collected.of(examples)

@@ -22,7 +22,8 @@ from whence.task import AbstractTask
 
 Mode: TypeAlias = Literal["forward", "reverse"]
 
-
+MANY = 32
+"""Directions for which rows are cheaper than as many forward-mode products, whatever the model."""
 FORWARD_LACKS = ("forward AD", "forward mode", "forward-mode", "jvp", "autograd.Function", "functorch")
 """Words of torch's errors where a forward derivative is missing; any other error is the model's, and is raised."""
 
@@ -73,6 +74,8 @@ def plan_products(
     derivative falls back to reverse mode, and the reason says so.
     """
     way = rows.way_for(task, theta, examples)
+    if directions >= MANY:
+        return Plan("reverse", way, batch_size, f"{directions} directions: one pass of rows")
     sample = examples[np.arange(min(batch_size, len(examples)))]
     vector = torch.ones_like(theta)[:, None]
     try:

@@ -6,7 +6,7 @@ Two ways exist: taking linear, convolutional and embedding layers apart (:mod:`w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
@@ -109,6 +109,27 @@ def cotangent_rows(
         with torch.no_grad():
             output = task.predict(theta, batch)
         yield window, _functional_rows(task, theta, batch, cotangent(window, output, batch))
+
+
+def rows_of_many(
+    task: AbstractTask,
+    theta: Tensor,
+    examples: Examples,
+    cotangents: Callable[[slice, Tensor, Batch], Iterable[Tensor]],
+    batch_size: int = 128,
+    way: Way | None = None,
+) -> Iterator[Tensor]:
+    """J_iᵀ c_i for each example and each of several c, as rows [batch, parameter]: one forward pass a batch."""
+    way = way or way_for(task, theta, examples)
+    if way == "layers":
+        for window, batch in examples.batches(batch_size):
+            tape = layers.record(task, theta, batch)
+            for cotangent in cotangents(window, tape.output.detach(), batch):
+                yield tape.pull(cotangent)
+        return
+    for window, batch, output, jacobian in jacobians(task, theta, examples, batch_size, way):
+        for cotangent in cotangents(window, output, batch):
+            yield (cotangent.reshape(len(output), 1, -1) @ jacobian)[:, 0]
 
 
 def jacobians(

@@ -15,14 +15,18 @@ SIZES = (128, 256, 512, 1024, 2048)
 
 
 def tuned(objective: Objective, sizes: tuple[int, ...] = SIZES) -> Objective:
-    """The objective with the batch size whose gradient took least time an example; results do not change."""
+    """The objective with the batch size whose gradient took least time an example; results do not change.
+
+    Sizes are tried in their order until one is slower than the best before it.
+    """
     best, found = float("inf"), objective.batch_size
     for size in sizes:
         count = min(size, objective.count)
         sample = objective.train[np.arange(count)]
         seconds = min(_gradient_seconds(objective, sample) for _ in range(2)) / count
-        if seconds < best:
-            best, found = seconds, size
+        if seconds > best:
+            break
+        best, found = seconds, size
         if size >= objective.count:
             break
     return replace(objective, batch_size=found)

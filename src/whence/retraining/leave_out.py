@@ -18,10 +18,10 @@ import numpy.typing as npt
 import torch
 import xarray as xr
 
-from whence import checks, results
+from whence import results
 from whence.examples import Examples, as_examples
 from whence.gradients import functional, tuning
-from whence.gradients.labels import labels_of
+from whence.gradients.labels import Collected, checked_labels
 from whence.mapping import AbstractMapper, SerialMapper
 from whence.objective import Objective, objective_of
 from whence.retraining.jobs import Job, MemoryShelf, Shelf, work
@@ -49,9 +49,10 @@ def leave_out(
     ``together`` a killed run loses the chunk it was at.
     Raises KeyError for an id that is not in the training set, ValueError for bad data or an empty ``remove``.
     """
-    objective = tuning.tuned(objective_of(model, as_examples(train), refit.dtype))
+    collected = Collected(model)
+    objective = tuning.tuned(objective_of(model, as_examples(train), refit.dtype, collected))
     asked = as_examples(queries)
-    checks.check_data(objective.task, objective.theta, asked, "query")
+    about = checked_labels(objective, asked, "query"), collected.of(objective.train)
     names, groups, labels = _groups(objective.train, remove)
     if len(seeds) == 0 or len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds are {list(seeds)}: give at least one, and each once")
@@ -79,7 +80,6 @@ def leave_out(
     for row, group in enumerate(groups):
         member[row, group] = True
     variables = {name: (("removed", "seed"), value) for name, value in {**statistics, "converged": converged}.items()}
-    about = (labels_of(objective, asked), labels_of(objective, objective.train))
     removed = np.array(names)
     attrs = _attrs(objective, refit)
     return results.truth(effect, member, removed, about, attrs, variables, np.asarray(seeds, dtype=np.int64))
