@@ -11,7 +11,7 @@ import torch
 import oracles
 from problems import NAMES, problem
 from whence.gradients import functional
-from whence.gradients.labels import labels_of
+from whence.gradients.labels import checked_labels, labels_of
 
 WEIGHTS = torch.tensor([0.0, 1.0, 0.5, 2.0] * 6, dtype=torch.float64)
 
@@ -80,3 +80,12 @@ def test_labels_of_many_outputs_show_the_first() -> None:
     np.testing.assert_array_equal(labels.label, batch.targets[:, 0])
     np.testing.assert_allclose(labels.prediction, output[:, 0], rtol=1e-12)
     np.testing.assert_allclose(labels.loss, (output - batch.targets).square().mean(1), rtol=1e-12)
+
+
+def test_labels_from_the_pass_that_checks_are_the_same() -> None:
+    p = problem("mlp")
+    expected, found = labels_of(p.objective, p.train), checked_labels(p.objective, p.train, "query")
+    for name in ("ids", "label", "prediction", "loss"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    with pytest.raises(ValueError, match="the query set is empty"):
+        checked_labels(p.objective, p.train[np.arange(0)], "query")

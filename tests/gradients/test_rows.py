@@ -153,3 +153,35 @@ def test_hooks_are_removed_when_the_model_fails() -> None:
     with pytest.raises(RuntimeError):
         layers.record(p.task, p.task.parameters(), wh.as_examples((broken, LABELS[:3])).take(slice(None)))
     assert not any(layer._forward_hooks for layer in p.task.module.modules())
+
+
+@pytest.mark.parametrize(("name", "way"), WAYS)
+def test_rows_of_many_cotangents_are_those_of_each(name: str, way: rows.Way) -> None:
+    p = problem(name)
+    theta = p.task.parameters()
+    jacobians = oracles.example_jacobians(p.task, theta, p.train)
+    chosen = torch.randn(2, *jacobians.shape[:2], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def cotangents(window: slice, output: Tensor, batch: Any) -> list[Tensor]:
+        assert len(output) == len(batch)
+        return [one[window].reshape(output.shape) for one in chosen]
+
+    found = list(rows.rows_of_many(p.task, theta, p.train, cotangents, 7, way))
+    for number, one in enumerate(chosen):
+        assert_equal(torch.cat(found[number::2]), torch.einsum("no,nop->np", one, jacobians))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"),
+    [(3, 1, 0, 1), (3, 2, 1, 1), ((3, 2), (2, 1), (1, 0), (2, 1)), (1, 1, 0, 1), ((5, 3), 2, 2, 2)],
+)
+def test_windows_of_a_convolution_are_those_of_unfold(kernel: Any, stride: Any, padding: Any, dilation: Any) -> None:
+    layer = nn.Conv2d(4, 6, kernel, stride, padding, dilation)
+    images = torch.randn(3, 4, 17, 19, generator=torch.Generator().manual_seed(0))
+    expected = nn.functional.unfold(images, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
+    found = layers.entering(layers.Call(layer, "", images, layer(images)))
+    assert torch.equal(found, expected.transpose(1, 2))
+    line = nn.Conv1d(4, 6, 3, 2, 1, 2)
+    found = layers.entering(layers.Call(line, "", images[:, :, 0], line(images[:, :, 0])))
+    expected = nn.functional.unfold(images[:, :, :1], (1, 3), (1, 2), (0, 1), (1, 2))
+    assert torch.equal(found, expected.transpose(1, 2))
