@@ -28,7 +28,7 @@ IMAGES = (5_000, 10_000, 20_000, 40_000, 60_000)
 WIDTHS = {2: 1_670, 5: 10_010, 16: 100_634, 50: 977_510}
 QUERIES = (1, 10, 100, 1_000)
 BASE = {"images": 5_000, "width": 5, "queries": 10}
-ROWS = ("whence_gradient_dot", "whence_trak512", "whence_ekfac", "whence_pcg3")
+ROWS = ("whence_gradient_dot", "whence_trak512", "whence_ekfac", "whence_sampled_gauss_newton")
 
 
 def points(scale: float = 1.0) -> dict[str, list[tuple[int, int, int, int]]]:
