@@ -2,14 +2,20 @@
 
 With S the structured part, c a number and D a diagonal (penalty and damping), (c·S + D)⁻¹ is
 
-    Kronecker     Q (c·Λ + diag(QᵀDQ))⁻¹ Qᵀ a layer, Q = U ⊗ V          exact where D is one number within the layer
+    Kronecker     Q (c·Λ + QᵀDQ)⁻¹ Qᵀ a layer, Q = U ⊗ V                exact where D is one number on a layer's weights
+                                                                        and one on its biases
     dense blocks  a Cholesky factor of c·S_l + D_l a block              exact
     few rows UᵀU  D⁻¹ − D⁻¹Uᵀ(I/c + U D⁻¹ Uᵀ)⁻¹U D⁻¹ (Woodbury)         exact; D must be positive
     a diagonal    division                                              exact
 
-A penalty on weights and not on biases is more than one number where a bias is a column of its weight's block. There the
-formula is what preconditions conjugate gradients on c·S + D itself, which sees no data and takes a few steps; so the
-solution is exact in all four cases, and the residual says so.
+Where a bias is a column of its weight's block, a penalty on weights alone makes D two numbers, w and w + d. In the
+eigenbasis, with b the last row of V, each row o of the block is then a diagonal and a rank-one term, which Sherman and
+Morrison (1950) invert:
+
+    (diag(c·Λ_o + w) + d·b bᵀ)⁻¹
+
+Where D is any other diagonal, QᵀDQ is replaced by its diagonal, and that preconditions conjugate gradients on c·S + D
+itself, which sees no data and takes a few steps; so the solution is exact in all cases, and the residual says so.
 """
 
 from __future__ import annotations
@@ -24,7 +30,7 @@ from torch import Tensor
 
 from whence.curvature.estimate import AbstractEstimate
 from whence.curvature.operator import AbstractOperator, Diagonal, Scaled, Sum
-from whence.curvature.structured import PIECE, DenseBlocks, KroneckerBlocks, LowRank
+from whence.curvature.structured import PIECE, DenseBlocks, KroneckerBlock, KroneckerBlocks, LowRank
 from whence.mapping import AbstractMapper
 from whence.solvers.recursion import Apply, conjugate_gradients
 from whence.solvers.solver import AbstractSolver, IndefiniteError, Solution, State, indefinite, relative_residual
@@ -157,13 +163,33 @@ def _saved(structure: Structure, scale: float, shift: Tensor) -> dict[str, Tenso
 
 def _kronecker_inverse(structure: KroneckerBlocks, scale: float, shift: Tensor) -> Apply:
     outside = scale * structure.rest + shift
-    divisors = [scale * block.values + block.diagonal_of(block.gather(shift[:, None])[0]) for block in structure.blocks]
+    inverses = [_block_inverse(block, scale, block.gather(shift[:, None])[0]) for block in structure.blocks]
 
     def apply(v: Tensor) -> Tensor:
         found = v / outside[:, None]
-        for block, divisor in zip(structure.blocks, divisors, strict=True):
-            block.scatter(block.restore(block.rotate(block.gather(v)) / divisor), found)
+        for block, inverse in zip(structure.blocks, inverses, strict=True):
+            block.scatter(block.restore(inverse(block.rotate(block.gather(v)))), found)
         return found
+
+    return apply
+
+
+def _block_inverse(block: KroneckerBlock, scale: float, shift: Tensor) -> Apply:
+    """What divides the coordinates [k, output, input] of one block, for its part of D, ``shift`` [output, input]."""
+    joint = bool(block.bias[1]) and shift.shape[1] > 1 and block.inputs.numel() > 0
+    own, more = shift[0, 0], shift[0, -1] - shift[0, 0]
+    two = torch.full_like(shift, float(own))
+    two[:, -1] = shift[0, -1]
+    if not joint or float(more) == 0 or not torch.equal(shift, two):
+        divisor = scale * block.values + block.diagonal_of(shift)
+        return lambda coordinates: coordinates / divisor
+    divisor, row = scale * block.values + own, block.inputs[-1]
+    apart = row / divisor  # diag(...)⁻¹ b for each output
+    capacity = 1 / more + apart @ row
+
+    def apply(coordinates: Tensor) -> Tensor:
+        divided = coordinates / divisor
+        return divided - (divided @ row / capacity)[:, :, None] * apart
 
     return apply
 
