@@ -57,7 +57,7 @@ def frontier(records: Sequence[Record], count: int, title: str) -> Figure:
         ticks = [tick for tick in TICKS if low <= tick <= high]
         axes.set_yticks([], minor=True)
         axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.legend(loc="lower right", fontsize=style.SMALL, framealpha=0.9, edgecolor="none")
+        axes.legend(loc="upper left", fontsize=style.SMALL, framealpha=0.9, edgecolor="none")
     axes.grid(True, which="major", color=style.FAINT, linewidth=0.6)
     style.title(axes, [title])
     _below(axes, records, drawn)

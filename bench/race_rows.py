@@ -189,33 +189,36 @@ def verdicts(records: Sequence[Record], count: int) -> list[Record]:
     """For each row of a peer that counts: the row of ours that should beat it, and whether it does.
 
     It should be at least as faithful (to 0.0005), use no more memory and be at least 1.5 times as fast from nothing to
-    ``count`` queries; a peer that did not get that far is held to what it spent.
+    ``count`` queries; where the peer did not get that far, to as many as it answered, for both alike.
     """
-    ours = [one for one in records if one["peer"] == OURS and one["counts"] and total(one, count) is not None]
     found = []
     for theirs in records:
         if theirs["peer"] == OURS or not theirs["counts"]:
             continue
-        goal = best_fidelity(theirs)
-        spent = total(theirs, count) or sum(theirs["seconds"][name] for name in ("fit", list(theirs["seconds"])[-1]))
-        faithful = [
-            one
-            for one in ours
-            if goal is not None and one["fidelity"][f"q={count}"]["pearson_median"] >= goal["pearson_median"] - 5e-4
-        ]
-        said: Record = {"row": theirs["row"], "seconds": spent, "ours": None, "met": False}
-        if goal is not None:
+        stage = f"q={count}" if f"q={count}" in theirs["seconds"] else list(theirs["seconds"])[-1]
+        queries, goal = int(stage[2:]), best_fidelity(theirs)
+        spent = total(theirs, queries)
+        said: Record = {"row": theirs["row"], "queries": queries, "seconds": spent, "ours": None, "met": False}
+        if goal is not None and spent is not None:
             said["pearson_median"] = goal["pearson_median"]
-        fits = [one for one in faithful if one["peak MB"] <= theirs["peak MB"]]
-        if faithful:
-            chosen = min(fits or faithful, key=lambda one: total(one, count) or float("inf"))
-            faster = spent / (total(chosen, count) or float("inf"))
-            said |= {
-                "ours": chosen["row"],
-                "times as fast": faster,
-                "times its memory": chosen["peak MB"] / theirs["peak MB"],
-                "met": bool(fits) and faster >= FASTER,
-            }
+            faithful = [
+                one
+                for one in records
+                if one["peer"] == OURS
+                and one["counts"]
+                and total(one, queries) is not None
+                and one["fidelity"][stage]["pearson_median"] >= goal["pearson_median"] - 5e-4
+            ]
+            fits = [one for one in faithful if one["peak MB"] <= theirs["peak MB"]]
+            if faithful:
+                chosen = min(fits or faithful, key=lambda one: total(one, queries) or float("inf"))
+                faster = spent / (total(chosen, queries) or float("inf"))
+                said |= {
+                    "ours": chosen["row"],
+                    "times as fast": faster,
+                    "times its memory": chosen["peak MB"] / theirs["peak MB"],
+                    "met": bool(fits) and faster >= FASTER,
+                }
         found.append(said)
     return found
 

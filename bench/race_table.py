@@ -19,9 +19,12 @@ def table(records: Sequence[Record], counts: Sequence[int]) -> str:
 
 def verdict_table(found: Sequence[Record]) -> str:
     """Each peer's row beside the row of ours that is at least as faithful."""
-    lines = [_line(["peer's row", "Pearson", "s", "ours", "times as fast", "memory", "met"]), _line(["---"] * 7)]
+    lines = [
+        _line(["peer's row", "Pearson", "queries", "s", "ours", "times as fast", "memory", "met"]),
+        _line(["---"] * 8),
+    ]
     for one in found:
-        cells = [one["row"], _number(one.get("pearson_median"), 3), _number(one["seconds"], 1)]
+        cells = [one["row"], _number(one.get("pearson_median"), 4), str(one["queries"]), _number(one["seconds"], 1)]
         cells += [one["ours"] or "none as faithful", _number(one.get("times as fast"), 2)]
         cells += [_number(one.get("times its memory"), 2), "yes" if one["met"] else "no"]
         lines.append(_line(cells))
