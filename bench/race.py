@@ -121,7 +121,8 @@ def run(
             "Made by `python -m bench.race`; what is timed and what counts is said in `bench/race.py`.",
             table(records, counts),
             "## Ours against each row of a peer",
-            f"At least as faithful, at no more memory, {FASTER} times as fast for fit and {max(counts)} queries.",
+            f"At least as faithful, at no more memory, {FASTER} times as fast for fit and as many queries, up to "
+            f"{max(counts)}, as the peer answered.",
             verdict_table(found),
             "## Bars",
             "\n".join(f"- {key}: {value}" for key, value in reached.items()),
