@@ -17,8 +17,8 @@ from problems import problem
 from whence.curvature.operator import AbstractOperator, Diagonal, Matrix
 from whence.curvature.structured import DenseBlocks, LowRank
 from whence.objective import Objective
-from whence.solvers.factored import restored
 from whence.solvers.solver import IndefiniteError
+from whence.solvers.structured_inverse import restored
 
 STRUCTURES: list[Callable[[Objective], AbstractOperator]] = [
     wh.KFAC,

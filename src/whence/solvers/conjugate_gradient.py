@@ -13,10 +13,11 @@ from torch import Tensor
 from whence.curvature.operator import AbstractOperator
 from whence.mapping import AbstractMapper
 from whence.solvers.dense import LARGEST, dense_matrix
-from whence.solvers.factored import Factored, inverse_of, structured
+from whence.solvers.factored import Factored, structured
 from whence.solvers.recursion import conjugate_gradients
 from whence.solvers.solver import AbstractSolver, IndefiniteError, Solution, State, indefinite, relative_residual
 from whence.solvers.spectrum import extremes
+from whence.solvers.structured_inverse import inverse_of
 
 Preconditioner: TypeAlias = Literal["auto", "sampled", "dense", "ekfac", "diagonal", "none"]
 DENSE_UP_TO = 5_000

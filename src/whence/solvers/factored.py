@@ -1,21 +1,8 @@
 """The direct solve for curvature with a structure: Kronecker blocks in their eigenbasis, blocks by Cholesky, and so on.
 
-With S the structured part, c a number and D a diagonal (penalty and damping), (c·S + D)⁻¹ is
-
-    Kronecker     Q (c·Λ + QᵀDQ)⁻¹ Qᵀ a layer, Q = U ⊗ V                exact where D is one number on a layer's weights
-                                                                        and one on its biases
-    dense blocks  a Cholesky factor of c·S_l + D_l a block              exact
-    few rows UᵀU  D⁻¹ − D⁻¹Uᵀ(I/c + U D⁻¹ Uᵀ)⁻¹U D⁻¹ (Woodbury)         exact; D must be positive
-    a diagonal    division                                              exact
-
-Where a bias is a column of its weight's block, a penalty on weights alone makes D two numbers, w and w + d. In the
-eigenbasis, with b the last row of V, each row o of the block is then a diagonal and a rank-one term, which Sherman and
-Morrison (1950) invert:
-
-    (diag(c·Λ_o + w) + d·b bᵀ)⁻¹
-
-Where D is any other diagonal, QᵀDQ is replaced by its diagonal, and that preconditions conjugate gradients on c·S + D
-itself, which sees no data and takes a few steps; so the solution is exact in all cases, and the residual says so.
+The inverses are in :mod:`whence.solvers.structured_inverse`. The only one that is approximate, of Kronecker blocks
+within which penalty and damping are more than two numbers, preconditions conjugate gradients on the operator itself,
+which sees no data and takes a few steps; so the solution is exact in all cases, and the residual says so.
 """
 
 from __future__ import annotations
@@ -30,11 +17,12 @@ from torch import Tensor
 
 from whence.curvature.estimate import AbstractEstimate
 from whence.curvature.operator import AbstractOperator, Diagonal, Scaled, Sum
-from whence.curvature.structured import PIECE, DenseBlocks, KroneckerBlock, KroneckerBlocks, LowRank
+from whence.curvature.structured import PIECE, DenseBlocks, KroneckerBlocks, LowRank
 from whence.mapping import AbstractMapper
-from whence.solvers.recursion import Apply, conjugate_gradients
+from whence.solvers.recursion import conjugate_gradients
 from whence.solvers.solver import AbstractSolver, IndefiniteError, Solution, State, indefinite, relative_residual
 from whence.solvers.spectrum import extremes
+from whence.solvers.structured_inverse import inverse_of, restored
 
 Structure: TypeAlias = KroneckerBlocks | DenseBlocks | LowRank
 TOLERANCE, STEPS = 1e-11, 200
@@ -109,35 +97,6 @@ def structured(operator: AbstractOperator) -> bool:
     return isinstance(operator, AbstractEstimate | Diagonal | KroneckerBlocks | DenseBlocks | LowRank)
 
 
-def restored(tensors: Mapping[str, Tensor]) -> AbstractOperator:
-    """c·S + diag(d) from a state's tensors."""
-    shift, scale = Diagonal(tensors["shift"]), float(tensors["scale"])
-    if "rest" in tensors:
-        return scale * KroneckerBlocks.of(tensors) + shift
-    if "rows" in tensors:
-        return scale * LowRank(tensors["rows"]) + shift
-    places, matrices = _listed(tensors, "place"), _listed(tensors, "matrix")
-    return scale * DenseBlocks(len(tensors["shift"]), places, matrices) + shift if matrices else shift
-
-
-def inverse_of(tensors: Mapping[str, Tensor]) -> Apply:
-    """v → (c·S + diag(d))⁻¹ v in float64, from a state's tensors; approximate only as the module's page says."""
-    shift, scale = tensors["shift"], float(tensors["scale"])
-    if "rest" in tensors:
-        return _kronecker_inverse(KroneckerBlocks.of(tensors), scale, shift)
-    if "rows" in tensors:
-        return _woodbury(LowRank(tensors["rows"]), tensors["factor"], shift)
-    places, factors = _listed(tensors, "place"), _listed(tensors, "factor")
-
-    def apply(v: Tensor) -> Tensor:
-        found = v / shift[:, None] if not places else torch.empty_like(v)
-        for place, factor in zip(places, factors, strict=True):
-            found[place] = torch.cholesky_solve(v[place], factor)
-        return found
-
-    return apply
-
-
 def _saved(structure: Structure, scale: float, shift: Tensor) -> dict[str, Tensor]:
     """The structure and its factors as tensors; raises IndefiniteError where there is no inverse."""
     if isinstance(structure, KroneckerBlocks):
@@ -159,48 +118,6 @@ def _saved(structure: Structure, scale: float, shift: Tensor) -> dict[str, Tenso
             _refuse(float(torch.linalg.eigvalsh(shifted)[0]), float(shifted.diagonal().abs().max()))
         found |= {f"place.{number}": place, f"matrix.{number}": matrix, f"factor.{number}": factor}
     return found
-
-
-def _kronecker_inverse(structure: KroneckerBlocks, scale: float, shift: Tensor) -> Apply:
-    outside = scale * structure.rest + shift
-    inverses = [_block_inverse(block, scale, block.gather(shift[:, None])[0]) for block in structure.blocks]
-
-    def apply(v: Tensor) -> Tensor:
-        found = v / outside[:, None]
-        for block, inverse in zip(structure.blocks, inverses, strict=True):
-            block.scatter(block.restore(inverse(block.rotate(block.gather(v)))), found)
-        return found
-
-    return apply
-
-
-def _block_inverse(block: KroneckerBlock, scale: float, shift: Tensor) -> Apply:
-    """What divides the coordinates [k, output, input] of one block, for its part of D, ``shift`` [output, input]."""
-    joint = bool(block.bias[1]) and shift.shape[1] > 1 and block.inputs.numel() > 0
-    own, more = shift[0, 0], shift[0, -1] - shift[0, 0]
-    two = torch.full_like(shift, float(own))
-    two[:, -1] = shift[0, -1]
-    if not joint or float(more) == 0 or not torch.equal(shift, two):
-        divisor = scale * block.values + block.diagonal_of(shift)
-        return lambda coordinates: coordinates / divisor
-    divisor, row = scale * block.values + own, block.inputs[-1]
-    apart = row / divisor  # diag(...)⁻¹ b for each output
-    capacity = 1 / more + apart @ row
-
-    def apply(coordinates: Tensor) -> Tensor:
-        divided = coordinates / divisor
-        return divided - (divided @ row / capacity)[:, :, None] * apart
-
-    return apply
-
-
-def _woodbury(structure: LowRank, factor: Tensor, shift: Tensor) -> Apply:
-    def apply(v: Tensor) -> Tensor:
-        divided = v / shift[:, None]
-        inner = torch.cholesky_solve(structure.project(divided), factor)
-        return divided - structure.spread(inner) / shift[:, None]
-
-    return apply
 
 
 def _spectrum(
@@ -230,13 +147,6 @@ def _spectrum(
             _refuse(low, high)
         return low, high
     return float(shift.min()), extremes(restored(tensors), LOOKING, largest_within=1e-4).lambda_max
-
-
-def _listed(tensors: Mapping[str, Tensor], name: str) -> tuple[Tensor, ...]:
-    found: list[Tensor] = []
-    while f"{name}.{len(found)}" in tensors:
-        found.append(tensors[f"{name}.{len(found)}"])
-    return tuple(found)
 
 
 def _refuse(low: float, high: float) -> None:
