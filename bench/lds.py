@@ -105,6 +105,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Linear datamodeling scores of the race's rows.")
     parser.add_argument("job", choices=SUBSETS, help="mnist scores the rows that bench.race has finished")
     parser.add_argument("--subsets", type=int, help=f"random halves, by default {SUBSETS}; 10 with --quick")
+    parser.add_argument("--proximal", action="store_true", help="proximal refits alone, no training from scratch")
     asked, options = options_of(parser, ROWS, mnist=False)
     if asked.job == "mnist" and not asked.mnist:
         parser.error("set WHENCE_MNIST to a folder with MNIST in IDX files")
@@ -114,6 +115,7 @@ def main() -> int:
         if asked.quick:
             quick = {"n": 200, "steps": 200, "damping": 0.5, "count": 4}
         job = on_digits(subsets, **quick)
+        job = replace(job, recipe=None) if asked.proximal else job
     else:
         if asked.quick:
             quick = {"n": 300, "counts": (1, 2), "damping": 0.2}
