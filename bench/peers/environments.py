@@ -69,8 +69,8 @@ def python_of(name: str) -> Path:
 
 
 def versions_of(name: str) -> list[str]:
-    """``pip freeze`` of the environment of this peer."""
-    return _run([str(python_of(name)), "-m", "pip", "freeze", "--all"]).split()
+    """What is installed in the environment of this peer, by name and version and nothing of where it lies."""
+    return _run([str(python_of(name)), "-m", "pip", "list", "--format=freeze"]).split()
 
 
 def _make(folder: Path, python: Path, wanted: Environment) -> None:

@@ -23,7 +23,7 @@ from whence.task import AbstractTask
 Mode: TypeAlias = Literal["forward", "reverse"]
 
 MANY = 32
-"""Directions for which rows are cheaper than as many forward-mode products, whatever the model."""
+"""From so many directions on rows are taken without timing: forward mode would pass over the data for each."""
 FORWARD_LACKS = ("forward AD", "forward mode", "forward-mode", "jvp", "autograd.Function", "functorch")
 """Words of torch's errors where a forward derivative is missing; any other error is the model's, and is raised."""
 
