@@ -28,8 +28,8 @@ def check_data(
     """
     if len(examples) == 0:
         raise ValueError(f"the {name} set is empty: there is nothing to attribute. Give at least one example.")
-    for window, batch in examples.batches(BATCH):
-        batch = batch.to(theta.dtype, theta.device)
+    for window, given in examples.batches(BATCH):
+        batch = given.to(theta.dtype, theta.device)
         for tensor in tensors_of(batch.inputs):
             finite = torch.isfinite(tensor).reshape(len(batch), -1).all(1)
             if not bool(finite.all()):
@@ -46,7 +46,7 @@ def check_data(
                     f"the model's output is NaN or infinite on the {name} set: is it the right checkpoint? "
                     "Load the one that was trained, and scale the features as in training."
                 )
-            seen(batch, output)
+            seen(given, output)
 
 
 def _predict(task: AbstractTask, theta: Tensor, batch: Batch, name: str) -> Tensor:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import oracles
+import whence as wh
 from problems import NAMES, problem
 from whence.gradients import functional
 from whence.gradients.labels import checked_labels, labels_of
@@ -89,3 +90,10 @@ def test_labels_from_the_pass_that_checks_are_the_same() -> None:
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     with pytest.raises(ValueError, match="the query set is empty"):
         checked_labels(p.objective, p.train[np.arange(0)], "query")
+
+
+def test_labels_keep_the_precision_of_the_targets() -> None:
+    targets = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64)
+    task = wh.Regression(torch.nn.Linear(2, 1))
+    labels = wh.GradientDot().fit(task, (torch.ones(3, 2), targets)).train_labels.label
+    np.testing.assert_array_equal(labels, targets)

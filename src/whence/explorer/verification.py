@@ -49,6 +49,9 @@ class Verification:
         if len(chosen) >= len(self._reader.train):
             raise Refused("nothing would be left to train on; select fewer examples")
         ids = json.dumps(self._reader.train.ids[list(chosen)].tolist())
+        for job in [*self._jobs.values()]:
+            if job.alive and job.state == "cancelled":
+                job.close()  # one that was cancelled a moment ago is given the time to end
         with self._lock:
             busy = [job for job in self._jobs.values() if job.alive or job.state == "running"]
             if busy:
