@@ -16,6 +16,8 @@ from playwright.sync_api import Locator, Page, expect
 from tools.explored import Explored
 
 KINDS = {"f32": "<f4", "i32": "<i4"}
+SETTLED = "html:not([data-busy])[data-query]"
+"""The page while nothing is on its way."""
 
 
 def unpacked(value: Any) -> Any:
@@ -33,14 +35,13 @@ def columns(server: Explored, side: str) -> dict[str, Any]:
 
 
 def query(page: Page) -> str:
-    """The id of the prediction that is shown completely."""
-    expect(page.locator("html")).to_have_attribute("data-query", re.compile("."))
-    return str(page.locator("html").get_attribute("data-query"))
+    """The id of the prediction that is shown, once it is shown completely."""
+    return str(page.locator(SETTLED).get_attribute("data-query"))
 
 
 def shows(page: Page, identity: str) -> None:
     """Waits until this prediction is shown completely."""
-    expect(page.locator("html")).to_have_attribute("data-query", identity)
+    expect(page.locator(SETTLED)).to_have_attribute("data-query", identity)
 
 
 def listed(page: Page) -> dict[int, str]:
@@ -98,6 +99,7 @@ def chart(page: Page, name: str) -> Locator:
     figure.scroll_into_view_if_needed()
     found = figure.get_by_test_id(f"{name}-chart")
     expect(found.locator("svg.main-svg").first).to_be_visible()
+    query(page)
     return found
 
 

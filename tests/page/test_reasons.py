@@ -7,7 +7,7 @@ from typing import Any
 
 import page_programs
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from seen import alike, columns, correlations, number, picture, query, shows
 from tools.explored import Explored
 
@@ -141,3 +141,21 @@ def test_a_query_that_changes_changes_the_reasons(served: Served, visit: Visit) 
     first = page.get_by_test_id("card").first
     assert first.get_attribute("data-id") == str(asked(server, page, "scores")["helpful"][0]["id"])
     assert first.get_attribute("data-id") != before
+
+
+def test_a_prediction_is_shown_completely_only_when_its_texts_are_there(served: Served, visit: Visit) -> None:
+    server = served("texts")
+    page = visit(server)
+    held: list[Route] = []
+    page.route("**/api/rows?*", lambda route: held.append(route))
+    other = next(identity for identity in columns(server, "queries")["id"] if identity != query(page))
+    page.get_by_test_id("query-id").fill(other)
+    page.get_by_test_id("query-id").press("Enter")
+    texts = page.get_by_test_id("card").locator("q")
+    expect(texts.filter(has_text="…").first).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("data-busy", "")
+    expect(page.locator("html")).not_to_have_attribute("data-query", other)
+    while held:
+        held.pop().continue_()
+    shows(page, other)
+    assert "…" not in texts.all_inner_texts()

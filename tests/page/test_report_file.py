@@ -51,8 +51,10 @@ def test_a_report_opens_from_disk_and_asks_for_nothing(
     page = visit(file.as_uri(), wait="")
     page.context.set_offline(True)
     expect(page.locator("html")).to_have_attribute("data-ready", "all")
+    asked = query(page)
+    live = visit(served(name), f"#query={asked}")
+    shows(live, asked)
     assert cards(page).count() > 0
-    live = visit(served(name), f"#query={query(page)}")
     assert cards(page).all_inner_texts() == cards(live).all_inner_texts()
     for view in ("where", "much", "labels"):
         page.get_by_test_id(f"tab-{view}").click()

@@ -1,6 +1,7 @@
 // @ts-check
 /** Scores of one prediction by the class of the training example: quartiles, fences and the furthest examples. */
 
+import { busy } from "whence/busy";
 import { axis, escaped, layout } from "whence/charts";
 import { el } from "whence/element";
 import { makeFigure } from "whence/figure";
@@ -39,7 +40,7 @@ export function makeBoxes(context, now) {
     whole = to;
     zoom.setAttribute("aria-pressed", String(!whole));
     all.setAttribute("aria-pressed", String(whole));
-    update().catch(figure.failed);
+    busy(update().catch(figure.failed));
   }
 
   /** @param {import("whence/types").Columns} train */

@@ -1,6 +1,7 @@
 // @ts-check
 /** How an example is shown: its picture, its text or a table of its features. */
 
+import { busy } from "whence/busy";
 import { el } from "whence/element";
 import { plain } from "whence/numbers";
 import { picture } from "whence/pictures";
@@ -46,13 +47,14 @@ export function shown(context, side, position, { room = 56, lazy = false, brief 
  */
 function textOf(context, side, position, brief) {
   const place = el("q", { class: brief ? "text brief" : "text", text: "…" });
-  context.rows.of(side, position).then(
+  const filled = context.rows.of(side, position).then(
     (row) => {
       place.textContent = row?.text ?? "no text is kept for this example";
       if (!row?.text) place.classList.add("soft");
     },
     (error) => (place.textContent = error.message),
   );
+  busy(filled);
   return place;
 }
 
@@ -66,7 +68,7 @@ function textOf(context, side, position, brief) {
 function featuresOf(context, side, position, brief, against) {
   const place = el("div", { class: "features" });
   const wanted = [context.rows.of(side, position), against === null ? undefined : context.rows.of("queries", against)];
-  Promise.all(wanted).then(
+  const filled = Promise.all(wanted).then(
     ([row, query]) => {
       const names = Object.keys(row?.features || {});
       if (!row?.features) place.textContent = "no features are kept for this example";
@@ -75,6 +77,7 @@ function featuresOf(context, side, position, brief, against) {
     },
     (error) => (place.textContent = error.message),
   );
+  busy(filled);
   return place;
 }
 

@@ -2,6 +2,7 @@
 /** How much: three charts of the scores of one prediction. One that is not in sight waits until it is. */
 
 import { makeBoxes } from "whence/boxes";
+import { busy } from "whence/busy";
 import { el } from "whence/element";
 import { makePredictedActual } from "whence/predicted_actual";
 import { onTheme } from "whence/theme";
@@ -29,7 +30,7 @@ export function makeHowMuch(context, panel, now) {
     const watcher = new IntersectionObserver((entries) => {
       for (const { isIntersecting, target } of entries) near[isIntersecting ? "add" : "delete"](target);
       resolve(null);
-      catchUp();
+      busy(catchUp());
     }, { rootMargin: NEAR });
     for (const { root } of parts) watcher.observe(root);
   });
@@ -49,7 +50,7 @@ export function makeHowMuch(context, panel, now) {
 
   onTheme(() => {
     for (const { root } of parts) stale.add(root);
-    if (!panel.hidden) catchUp();
+    if (!panel.hidden) busy(catchUp());
   });
   return { update };
 }

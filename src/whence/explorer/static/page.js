@@ -2,9 +2,11 @@
 /**
  * The page: opens its source, shows the list and the reasons first, and brings each view up to date when it is in sight.
  *
- * `<html data-ready>` says how far it is ("list", "why", "all"), `data-query` which prediction is shown completely.
+ * `<html data-ready>` says how far it is ("list", "why", "all"), `data-query` which prediction is shown completely,
+ * `data-busy` that something is on its way.
  */
 
+import { busy, settled } from "whence/busy";
 import { plotly } from "whence/charts";
 import { showChosen } from "whence/chosen";
 import { byId, el, failed, fillSelect } from "whence/element";
@@ -109,7 +111,8 @@ async function start() {
       showChosen(context, byId("chosen"), list.now(), move);
     }
     const { query } = state.now;
-    await Promise.all([tabs.refresh(changed), selection.refresh(changed)]);
+    await busy(Promise.all([tabs.refresh(changed), selection.refresh(changed)]));
+    await settled();
     if (query !== state.now.query) return;
     page.dataset.query = query;
     idle(() => ahead(context, list, tabs.wantsScores()));

@@ -1,6 +1,7 @@
 // @ts-check
 /** The predicted change against the change after a refit without the example, with the line where they are equal. */
 
+import { busy } from "whence/busy";
 import { axis, layout } from "whence/charts";
 import { el, fillSelect } from "whence/element";
 import { makeFigure } from "whence/figure";
@@ -28,7 +29,7 @@ export function makePredictedActual(context, now) {
   /** @type {{x: ArrayLike<number>, y: ArrayLike<number>, positions: ArrayLike<number>}} */
   let seen = { x: [], y: [], positions: [] };
   const pointer = makePointer(context, figure.chart, (at) => seen.positions[nearest(figure.chart, seen.x, seen.y, at)] ?? -1);
-  const truth = el("select", { "aria-label": "Refit", data: { testid: "truth" }, on: { change: () => update().catch(figure.failed) } });
+  const truth = el("select", { "aria-label": "Refit", data: { testid: "truth" }, on: { change: () => busy(update().catch(figure.failed)) } });
   const choice = el("label", {}, "Refit ", truth);
   figure.controls.append(choice);
   let latest = 0;

@@ -1,6 +1,7 @@
 // @ts-check
 /** Where: the map of the training examples, with the chosen query and its most helpful and most harmful examples. */
 
+import { busy } from "whence/busy";
 import { plotly } from "whence/charts";
 import { el, fillSelect } from "whence/element";
 import { makeFigure } from "whence/figure";
@@ -54,7 +55,7 @@ export function makeWhere(context, panel, now) {
   onTheme(() => {
     drawn.name = "";
     lasting.clear();
-    if (!panel.hidden) update().catch(figure.failed);
+    if (!panel.hidden) busy(update().catch(figure.failed));
   });
 
   /** @param {string} name */
