@@ -26,5 +26,10 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> Path:
     folder = Path(folder)
     with matplotlib.rc_context({"svg.hashsalt": "whence"}):
         files.write(folder / f"{name}.svg", lambda file: figure.savefig(file, format="svg", metadata={"Date": None}))
-        files.write(folder / f"{name}.png", lambda file: figure.savefig(file, format="png", dpi=DPI))
+        engine = figure.get_layout_engine()
+        figure.set_layout_engine("none")  # what the first drawing has placed stays there; placing is half the time
+        try:
+            files.write(folder / f"{name}.png", lambda file: figure.savefig(file, format="png", dpi=DPI))
+        finally:
+            figure.set_layout_engine(engine)
     return folder / f"{name}.png"

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from whence.curvature import cholesky
 from whence.embedding.activations import OUTPUT, activations
 from whence.embedding.metrics import centroids, cosine_similarity, euclidean_distance
 from whence.examples import Examples
@@ -148,7 +149,7 @@ def _kernels(task: AbstractTask, asked: Passed, seen: Passed, every: Passed, dam
     yield "residual dot", asked.residual @ seen.residual.T
     yield KERNEL, (asked.residual @ seen.residual.T) * (asked.inputs @ seen.inputs.T)
     factor = torch.linalg.cholesky(last_layer.gauss_newton(task, every, damping))
-    solved = torch.cholesky_solve(asked.gradients().T, factor).T
+    solved = cholesky.solve(factor, asked.gradients().T).T
     mean = task.objective == "mean"
     # Σ r ⊗ a over all examples is one product of matrices
     centre = (every.residual.T @ every.inputs).flatten() / len(every.loss) if mean else 0.0

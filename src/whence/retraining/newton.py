@@ -14,6 +14,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from whence.curvature import cholesky
 from whence.curvature.gauss_newton import GaussNewton
 from whence.gradients import functional
 from whence.objective import Objective
@@ -70,4 +71,4 @@ class Newton(AbstractRecipe):
         matrix = GaussNewton(replace(objective, theta=theta)).dense()
         ridge = self.ridge * min(1.0, norm / 1e-3) + 1e-9 * float(matrix.diagonal().max())
         factor = torch.linalg.cholesky(matrix + ridge * torch.eye(len(matrix), dtype=matrix.dtype))
-        return lambda gradient: torch.cholesky_solve(gradient[:, None], factor)[:, 0]
+        return lambda gradient: cholesky.solve(factor, gradient[:, None])[:, 0]

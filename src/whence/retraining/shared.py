@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from whence.curvature import cholesky
 from whence.curvature.gauss_newton import curvature_rows
 from whence.curvature.operator import AbstractOperator, Diagonal
 from whence.gradients import functional, rows
@@ -38,8 +39,7 @@ def preconditioner(objective: Objective, factor: Tensor, removed: Tensor) -> Cal
     """v → (B − c Σ_{i∈removed} J_iᵀA_iJ_i)⁻¹ v; without the correction where its rank is too large to pay."""
 
     def plain(v: Tensor) -> Tensor:
-        found: Tensor = torch.cholesky_solve(v[:, None], factor)[:, 0]
-        return found
+        return cholesky.solve(factor, v[:, None])[:, 0]
 
     part = objective.train[removed.numpy()]
     way = rows.way_for(objective.task, objective.theta, part)
@@ -47,7 +47,7 @@ def preconditioner(objective: Objective, factor: Tensor, removed: Tensor) -> Cal
     if len(pieces) > WOODBURY_UP_TO:
         return plain
     u = (removal_weight(objective, len(removed)) ** 0.5 * pieces.double()).T
-    solved = torch.cholesky_solve(u, factor)
+    solved = cholesky.solve(factor, u)
     capacitance = torch.eye(u.shape[1], dtype=u.dtype) - u.T @ solved
     if float(torch.linalg.eigvalsh(0.5 * (capacitance + capacitance.T))[0]) < 1e-6:
         return plain  # without these examples the curvature at θ̂ is no longer positive definite

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from whence.curvature import cholesky
 from whence.curvature.operator import AbstractOperator
 from whence.mapping import AbstractMapper
 from whence.solvers.dense import LARGEST, dense_matrix
@@ -126,7 +127,7 @@ def _applied(tensors: Mapping[str, Tensor]) -> Any:
     if own:
         return inverse_of(own)
     if "factor" in tensors:
-        return lambda r: torch.cholesky_solve(r, tensors["factor"])
+        return lambda r: cholesky.solve(tensors["factor"], r)
     if "diagonal" in tensors:
         return lambda r: r / tensors["diagonal"][:, None]
     return lambda r: r.clone()

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from whence.curvature import cholesky
 from whence.curvature.operator import AbstractOperator, Matrix
 from whence.mapping import AbstractMapper
 from whence.solvers.solver import AbstractSolver, IndefiniteError, Solution, State, indefinite
@@ -44,9 +45,10 @@ class Dense(AbstractSolver):
 
     def solve(self, operator: AbstractOperator, state: State, v: Tensor) -> Solution:
         v = v.double()
-        value = torch.cholesky_solve(v, state.tensors["factor"])
-        value += torch.cholesky_solve(v - state.tensors["matrix"] @ value, state.tensors["factor"])
-        left, norm = v - state.tensors["matrix"] @ value, v.norm(dim=0)
+        matrix, factor = state.tensors["matrix"], state.tensors["factor"]
+        value = cholesky.solve(factor, v)
+        value += cholesky.solve(factor, v - matrix @ value)
+        left, norm = v - matrix @ value, v.norm(dim=0)
         residual = (left.norm(dim=0) / norm.clamp(min=1e-300)).cpu().numpy()
         return Solution(
             value, np.isfinite(residual) & (residual < 1e-8), residual, 1, state.lambda_min, state.lambda_max
@@ -83,8 +85,7 @@ class _Inverse(AbstractOperator):
         return self.factor.device
 
     def matmat(self, v: Tensor) -> Tensor:
-        found: Tensor = torch.cholesky_solve(v, self.factor)
-        return found
+        return cholesky.solve(self.factor, v)
 
 
 def _refuse(lambda_min: float, lambda_max: float) -> None:

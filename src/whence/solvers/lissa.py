@@ -91,7 +91,8 @@ class LiSSA(AbstractSolver):
         if self.batch >= operator.examples:
             return 0.0
         generator = np.random.default_rng(self.seed + 1)
-        found: list[Extremes] = [extremes(operator.minibatch(self._draw(operator, generator)), 10) for _ in range(8)]
+        drawn = [operator.minibatch(self._draw(operator, generator)) for _ in range(8)]
+        found: list[Extremes] = [extremes(one, 10, largest_within=0.05) for one in drawn]
         return max(one.lambda_max for one in found)
 
     def _stop_if_diverged(self, x: Tensor, v: Tensor, scale: float, repeat: int, step: int) -> None:

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from whence.curvature import cholesky
 from whence.curvature.operator import AbstractOperator, Diagonal
 from whence.curvature.structured import DenseBlocks, KroneckerBlock, KroneckerBlocks, LowRank
 from whence.solvers.recursion import Apply
@@ -52,7 +53,7 @@ def inverse_of(tensors: Mapping[str, Tensor]) -> Apply:
     def apply(v: Tensor) -> Tensor:
         found = v / shift[:, None] if not places else torch.empty_like(v)
         for place, factor in zip(places, factors, strict=True):
-            found[place] = torch.cholesky_solve(v[place], factor)
+            found[place] = cholesky.solve(factor, v[place])
         return found
 
     return apply
@@ -94,7 +95,7 @@ def _block_inverse(block: KroneckerBlock, scale: float, shift: Tensor) -> Apply:
 def _woodbury(structure: LowRank, factor: Tensor, shift: Tensor) -> Apply:
     def apply(v: Tensor) -> Tensor:
         divided = v / shift[:, None]
-        inner = torch.cholesky_solve(structure.project(divided), factor)
+        inner = cholesky.solve(factor, structure.project(divided))
         return divided - structure.spread(inner) / shift[:, None]
 
     return apply

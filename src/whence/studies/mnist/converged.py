@@ -69,10 +69,7 @@ def work(context: Context) -> Outcome:
     else:
         seen = extremes(Hessian(tuning.tuned(there)), PRODUCTS, smallest_within=WITHIN)
         facts |= {"lambda_min": seen.lambda_min, "lambda_max": seen.lambda_max, "error of lambda_min": seen.error_min}
-        further = (
-            f"That is no minimum yet (a gradient norm of {Converged().stationary:g} would pass), so no converged "
-            "refit is made: it would mix the removal with the training that is left to do. Proximal truth needs none.",
-        )
+        further = (_without_refits(norm),)
     error = facts["error of lambda_min"]
     words = (
         f"After {facts['gradients']:g} full gradients: gradient norm {norm:.1e}, objective {facts['objective']:.5f} "
@@ -87,6 +84,16 @@ def work(context: Context) -> Outcome:
     return Outcome(
         [Section("", "Down the valley to a minimum", words, tables, (figure,), chapter=CHAPTER)],
         {"converged": facts},
+    )
+
+
+def _without_refits(norm: float) -> str:
+    enough = Converged().stationary
+    if norm <= enough:
+        return "Converged refits are not part of this effort."
+    return (
+        f"That is no minimum yet (a gradient norm of {enough:g} would pass), so no converged refit is made: it would "
+        "mix the removal with the training that is left to do. Proximal truth needs none."
     )
 
 

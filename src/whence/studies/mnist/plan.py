@@ -58,7 +58,7 @@ QUICK: Final = Plan(
 PLANS: Final[dict[Effort, Plan]] = {
     "quick": QUICK,
     "full": replace(
-        QUICK, continued=(25, 50, 600, 2), scratch=3, hundred=(100, 100_000, 6000, 100), converged=(6000, 60)
+        QUICK, continued=(25, 50, 600, 2), scratch=3, hundred=(100, 100_000, 6000, 100), converged=(3000, 60)
     ),
     "faithful": replace(
         QUICK, recipe=FAITHFUL, continued=(250, 250, 30_000, 2), scratch=3, hundred=(100, 100_000, 6000, 100)
