@@ -11,7 +11,9 @@ import xarray as xr
 
 import cases
 from problems import problem
+from whence.attribution import influence
 from whence.curvature import gauss_newton
+from whence.gradients import rows
 from whence.mapping import AbstractMapper
 
 
@@ -49,6 +51,18 @@ def test_the_batch_size_changes_nothing(method: cases.Method, name: str, monkeyp
     cut = replace(explainer, objective=objective, prepared=prepared)
     assert_close(cut.attribute(p.queries), explainer.attribute(p.queries), 1e-7)
     assert_close(cut.self_influence(), explainer.self_influence(), 1e-7)
+
+
+@pytest.mark.parametrize(("method", "name"), cases.on("shared", "bilinear"))
+def test_what_is_held_at_once_changes_nothing(method: cases.Method, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    p = problem(name)
+    explainer = method.fit(p)
+    expected, alone = explainer.attribute(p.queries), explainer.self_influence()
+    monkeypatch.setattr(rows, "LARGEST", 3 * 8 * len(explainer.objective.theta))
+    monkeypatch.setattr(influence, "SOLVED_BYTES", 1)
+    cut = method.fit(p)
+    assert_close(cut.attribute(p.queries), expected, 1e-7)
+    assert_close(cut.self_influence(), alone, 1e-7)
 
 
 @pytest.mark.parametrize("method", cases.ATTRIBUTORS)

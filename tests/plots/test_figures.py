@@ -197,6 +197,11 @@ def test_saved_files_are_whole_and_repeatable(scores, tmp_path) -> None:
     assert first.read_bytes()[:4] == b"\x89PNG"
     assert first.with_suffix(".svg").read_bytes() == second.with_suffix(".svg").read_bytes()
     assert b"<svg" in first.with_suffix(".svg").read_bytes()
+    figure = plots.influence_by_class(scores, "q0")
+    engine = figure.get_layout_engine()
+    plots.save_figure(figure, tmp_path / "c", "classes")
+    assert engine is not None
+    assert type(figure.get_layout_engine()) is type(engine)
     for wrong in ("", "../up", "a/b", ".hidden"):
         with pytest.raises(ValueError, match="plain name"):
             plots.save_figure(plots.influence_by_class(scores, "q0"), tmp_path, wrong)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from whence.results import solver_report
 from whence.solvers.solver import Solution
@@ -36,6 +40,17 @@ def joined(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         max(report["iterations"] for report in listed),
         extreme(min, "lambda_min"),
         extreme(max, "lambda_max"),
+    )
+
+
+def together(solutions: Sequence[Solution], value: Tensor) -> Solution:
+    """Solutions side by side as one, whose columns ``value`` [parameter, k] holds."""
+    return replace(
+        solutions[0],
+        value=value,
+        converged=np.concatenate([one.converged for one in solutions]),
+        residual=np.concatenate([one.residual for one in solutions]),
+        iterations=max(one.iterations for one in solutions),
     )
 
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from whence.attribution.answer import Prepared, Scored
 from whence.attribution.attributor import AbstractAttributor
-from whence.attribution.certificate import certificate, joined
+from whence.attribution.certificate import certificate, joined, together
 from whence.curvature.choice import Curvature, name_of, operator_of
 from whence.examples import Examples
 from whence.gradients import products, rows
@@ -29,9 +30,14 @@ from whence.objective import Objective
 from whence.results import solver_report
 from whence.solvers.automatic_damping import Damping, settled, value_of
 from whence.solvers.conjugate_gradient import ConjugateGradient
+from whence.solvers.dense import Dense
+from whence.solvers.eigen import Eigen
 from whence.solvers.factored import Factored
 from whence.solvers.solver import AbstractSolver, Solution, State
 from whence.task import AbstractTask
+
+SOLVED_BYTES = 2**25
+"""Of the right-hand sides in float64 that are solved together."""
 
 
 @final
@@ -55,7 +61,9 @@ class InfluenceFunction(AbstractAttributor):
 
     @property
     def many_passes(self) -> bool:
-        return not isinstance(self.solver, Factored)  # which passes over the data once or twice, when fitted
+        """Structured curvature passes over the data once or twice, when fitted; a direct solve if it has no Hessian."""
+        direct = isinstance(self.solver, Dense | Eigen)
+        return not isinstance(self.solver, Factored) and (not direct or name_of(self.curvature) == "hessian")
 
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
         operator, damping, why = settled(self.damping, operator_of(self.curvature, objective), self.solver, mapper)
@@ -65,7 +73,7 @@ class InfluenceFunction(AbstractAttributor):
 
     def score(self, objective: Objective, prepared: Prepared, queries: Examples, mapper: AbstractMapper) -> Scored:
         task, theta = objective.task, objective.theta
-        solution = self.directions(objective, prepared, queries)
+        solution = self._piece_by_piece(objective, prepared, queries)
         plan = products.plan_products(task, theta, objective.train, len(queries), objective.batch_size)
         piece = partial(_products, task, theta, solution.value, plan)
         found = torch.cat(mapper.concat(piece, objective.train.shards(mapper.shards))).double()
@@ -74,6 +82,18 @@ class InfluenceFunction(AbstractAttributor):
         notes = {"gradient_mode": plan.mode, "gradient_way": plan.way, "gradient_reason": plan.reason}
         report = certificate(self.solver.name, solution)
         return Scored(objective.removal * found.T, report, solution.residual, solution.converged, notes)
+
+    def _piece_by_piece(self, objective: Objective, prepared: Prepared, queries: Examples) -> Solution:
+        """The directions in the model's own precision: solves in float64 need several times their memory."""
+        theta, count = objective.theta, len(queries)
+        value, at_once = theta.new_empty(len(theta), count), max(1, SOLVED_BYTES // (8 * len(theta)))
+        solutions = []
+        for start in range(0, count, at_once):
+            part = slice(start, min(start + at_once, count))
+            found = self.directions(objective, prepared, queries[np.arange(part.start, part.stop)])
+            value[:, part] = found.value
+            solutions.append(found)
+        return together(solutions, value)
 
     def directions(self, objective: Objective, prepared: Prepared, queries: Examples) -> Solution:
         """s_q = (H + damping·I)⁻¹∇m_q of each query [parameter, query]: all that a score needs of it."""

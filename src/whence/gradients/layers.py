@@ -166,6 +166,7 @@ def _layer_gradient(call: Call, gradient: Tensor) -> Iterator[tuple[str, Tensor]
     else:
         a, groups = entering(call), layer.groups if isinstance(layer, CONVOLUTIONS) else 1
         parts = zip(g.chunk(groups, 2), a.chunk(groups, 2), strict=True)
-        weight = torch.cat([torch.bmm(mine.transpose(1, 2), own) for mine, own in parts], 1)
+        pieces = [torch.bmm(mine.transpose(1, 2), own) for mine, own in parts]
+        weight = pieces[0] if len(pieces) == 1 else torch.cat(pieces, 1)
     yield f"{prefix}weight", weight.reshape(count, -1)
     yield f"{prefix}bias", g.sum(1)

@@ -21,6 +21,8 @@ from whence.task import AbstractTask
 
 Way: TypeAlias = Literal["layers", "functional"]
 PROBED = 3
+LARGEST = 2**26
+"""Bytes of rows that are held at once: of a large model fewer examples go together than asked for."""
 
 
 def way_for(task: AbstractTask, theta: Tensor, examples: Examples) -> Way:
@@ -101,7 +103,7 @@ def cotangent_rows(
 ) -> Iterator[tuple[slice, Tensor]]:
     """J_iᵀ c_i for each example, with ``cotangent(positions, output, batch)`` giving c [batch, output ...]."""
     way = way or way_for(task, theta, examples)
-    for window, batch in examples.batches(batch_size):
+    for window, batch in examples.batches(_held(batch_size, theta)):
         if way == "layers":
             tape = layers.record(task, theta, batch)
             yield window, tape.pull(cotangent(window, tape.output.detach(), batch))
@@ -122,7 +124,7 @@ def rows_of_many(
     """J_iᵀ c_i for each example and each of several c, as rows [batch, parameter]: one forward pass a batch."""
     way = way or way_for(task, theta, examples)
     if way == "layers":
-        for window, batch in examples.batches(batch_size):
+        for window, batch in examples.batches(_held(batch_size, theta)):
             tape = layers.record(task, theta, batch)
             for cotangent in cotangents(window, tape.output.detach(), batch):
                 yield tape.pull(cotangent)
@@ -147,6 +149,11 @@ def jacobians(
         with torch.no_grad():
             output = task.predict(theta, batch)
         yield window, batch, output, _functional_jacobian(task, theta, batch)
+
+
+def _held(batch_size: int, theta: Tensor) -> int:
+    """How many rows go together, of ``batch_size`` at most."""
+    return max(1, min(batch_size, LARGEST // (len(theta) * theta.element_size())))
 
 
 def _unit(output: Tensor, column: int) -> Tensor:
