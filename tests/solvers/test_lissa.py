@@ -84,9 +84,10 @@ def test_the_scale_that_is_found_exceeds_every_samples_curvature() -> None:
 
 def test_an_operator_over_no_examples_is_its_own_sample() -> None:
     matrix = torch.diag(torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64))
-    solver = wh.LiSSA(depth=300, repeats=1)
+    solver = wh.LiSSA(depth=300, repeats=4)
     found = solver.solve(Matrix(matrix), solver.prepare(Matrix(matrix)), torch.ones(3, 1))
     torch.testing.assert_close(found.value[:, 0], torch.tensor([1.0, 0.5, 0.25], dtype=torch.float64))
+    assert found.iterations == 300  # without minibatches all repeats would be the same one
 
 
 @pytest.mark.parametrize("options", [{"depth": 0}, {"batch": 0}, {"repeats": 0}, {"scale": 0.0}, {"scale": -1.0}])

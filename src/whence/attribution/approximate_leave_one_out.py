@@ -26,6 +26,7 @@ from torch import Tensor
 from whence.attribution.answer import Prepared, Scored
 from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.certificate import certificate, joined
+from whence.attribution.passes import passes_often
 from whence.batch import Batch
 from whence.curvature.choice import Curvature, operator_of
 from whence.curvature.operator import AbstractOperator, Diagonal
@@ -55,7 +56,7 @@ class ApproximateLeaveOneOut(AbstractAttributor):
 
     @property
     def many_passes(self) -> bool:
-        return True
+        return passes_often(self.solver, self.curvature)
 
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
         whole = leave_one_out_curvature(self.curvature, objective)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import final
 
 import numpy as np
@@ -103,9 +102,8 @@ class GradientDot(AbstractAttributor):
         task, theta = objective.task, objective.theta
         asked = torch.cat([piece for _, piece in rows.gradient_rows(task, theta, queries, "measure")])
         plan = products.plan_products(task, theta, objective.train, len(queries), objective.batch_size)
-        piece = partial(products.products, task, theta, directions=asked.T, plan=plan)
-        found = mapper.concat(piece, objective.train.shards(mapper.shards))
-        return Scored(torch.cat(found).double().T, solver_report(), notes={"gradient_mode": plan.mode})
+        found = products.products_of_all(task, theta, objective.train, asked.T, plan, mapper)
+        return Scored(found.T, solver_report(), notes={"gradient_mode": plan.mode})
 
 
 def _normal(seed: int, query: object, train: object) -> float:

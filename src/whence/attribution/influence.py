@@ -11,7 +11,6 @@ query serves all training examples (their Eq. 3; Eq. 3.6 of the thesis).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import final
 
 import numpy as np
@@ -21,6 +20,7 @@ from torch import Tensor
 from whence.attribution.answer import Prepared, Scored
 from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.certificate import certificate, joined, together
+from whence.attribution.passes import passes_often
 from whence.curvature.choice import Curvature, name_of, operator_of
 from whence.examples import Examples
 from whence.gradients import products, rows
@@ -30,11 +30,7 @@ from whence.objective import Objective
 from whence.results import solver_report
 from whence.solvers.automatic_damping import Damping, settled, value_of
 from whence.solvers.conjugate_gradient import ConjugateGradient
-from whence.solvers.dense import Dense
-from whence.solvers.eigen import Eigen
-from whence.solvers.factored import Factored
 from whence.solvers.solver import AbstractSolver, Solution, State
-from whence.task import AbstractTask
 
 SOLVED_BYTES = 2**25
 """Of the right-hand sides in float64 that are solved together."""
@@ -61,9 +57,7 @@ class InfluenceFunction(AbstractAttributor):
 
     @property
     def many_passes(self) -> bool:
-        """Structured curvature passes over the data once or twice, when fitted; a direct solve if it has no Hessian."""
-        direct = isinstance(self.solver, Dense | Eigen)
-        return not isinstance(self.solver, Factored) and (not direct or name_of(self.curvature) == "hessian")
+        return passes_often(self.solver, self.curvature)
 
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
         operator, damping, why = settled(self.damping, operator_of(self.curvature, objective), self.solver, mapper)
@@ -75,13 +69,13 @@ class InfluenceFunction(AbstractAttributor):
         task, theta = objective.task, objective.theta
         solution = self._piece_by_piece(objective, prepared, queries)
         plan = products.plan_products(task, theta, objective.train, len(queries), objective.batch_size)
-        piece = partial(_products, task, theta, solution.value, plan)
-        found = torch.cat(mapper.concat(piece, objective.train.shards(mapper.shards))).double()
+        found = products.products_of_all(task, theta, objective.train, solution.value, plan, mapper)
         if objective.mean:
-            found = found - found.mean(0)
+            found -= found.mean(0)
+        found *= objective.removal
         notes = {"gradient_mode": plan.mode, "gradient_way": plan.way, "gradient_reason": plan.reason}
         report = certificate(self.solver.name, solution)
-        return Scored(objective.removal * found.T, report, solution.residual, solution.converged, notes)
+        return Scored(found.T, report, solution.residual, solution.converged, notes)
 
     def _piece_by_piece(self, objective: Objective, prepared: Prepared, queries: Examples) -> Solution:
         """The directions in the model's own precision: solves in float64 need several times their memory."""
@@ -123,7 +117,3 @@ class InfluenceFunction(AbstractAttributor):
         state = State(prepared.tensors, report["lambda_min"], report["lambda_max"], prepared.notes)
         damping = value_of(self.damping, prepared.notes)
         return self.solver.solve(operator_of(self.curvature, objective).damped(damping), state, v)
-
-
-def _products(task: AbstractTask, theta: Tensor, v: Tensor, plan: products.Plan, shard: Examples) -> Tensor:
-    return products.products(task, theta, shard, v, plan)

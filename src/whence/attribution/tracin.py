@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, final
 
 import torch
@@ -72,9 +71,8 @@ class TracIn(AbstractAttributor):
             task, theta = there.task, there.theta
             asked = torch.cat([piece for _, piece in rows.gradient_rows(task, theta, queries, "measure")])
             plan = plan or products.plan_products(task, theta, there.train, len(queries), there.batch_size)
-            piece = partial(products.products, task, theta, directions=asked.T, plan=plan)
-            found = torch.cat(mapper.concat(piece, there.train.shards(mapper.shards)))
-            total += self._weight(objective, checkpoint) * found.double().cpu().T
+            found = products.products_of_all(task, theta, there.train, asked.T, plan, mapper)
+            total += self._weight(objective, checkpoint) * found.cpu().T
         return Scored(total, solver_report(), notes={"gradient_mode": plan.mode if plan else None})
 
     def self_score(self, objective: Objective, prepared: Prepared, mapper: AbstractMapper) -> Scored:

@@ -144,8 +144,7 @@ class TRAK(AbstractAttributor):
         task, theta = there.task, there.theta
         directions = projection.up(solved.to(theta))
         plan = products.plan_products(task, theta, there.train, solved.shape[1], there.batch_size, "measure")
-        part = partial(products.products, task, theta, directions=directions, plan=plan, of="measure")
-        return torch.cat(mapper.concat(part, there.train.shards(mapper.shards))).double().cpu().T
+        return products.products_of_all(task, theta, there.train, directions, plan, mapper, "measure").cpu().T
 
     def _thresholded(self, scores: Tensor) -> Tensor:
         return scores.sign() * (scores.abs() - self.threshold).clamp(min=0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -18,10 +19,13 @@ from torch.func import jvp
 
 from whence.examples import Examples
 from whence.gradients import functional, rows
+from whence.mapping import AbstractMapper
 from whence.task import AbstractTask
 
 Mode: TypeAlias = Literal["forward", "reverse"]
 
+LARGEST = 2**25
+"""Bytes of products that come in one piece."""
 MANY = 32
 """From so many directions on rows are taken without timing: forward mode would pass over the data for each."""
 FORWARD_LACKS = ("forward AD", "forward mode", "forward-mode", "jvp", "autograd.Function", "functorch")
@@ -48,6 +52,26 @@ def products(
     found = theta.new_empty(len(examples), directions.shape[1])
     for window, piece in rows.gradient_rows(task, theta, examples, of, plan.batch_size, plan.way):
         found[window] = piece @ directions
+    return found
+
+
+def products_of_all(
+    task: AbstractTask,
+    theta: Tensor,
+    examples: Examples,
+    directions: Tensor,
+    plan: Plan,
+    mapper: AbstractMapper,
+    of: functional.Of = "loss",
+) -> Tensor:
+    """The same [n, k] in float64, worked out where the mapper says, in pieces that are small beside the whole."""
+    part = partial(products, task, theta, directions=directions, plan=plan, of=of)
+    count, width = len(examples), directions.shape[1]
+    pieces = examples.shards(max(mapper.shards, count * width * theta.element_size() // LARGEST))
+    starts = np.cumsum([0, *map(len, pieces)])
+    found = theta.new_empty(count, width, dtype=torch.float64)
+    for number, piece in mapper.map(part, pieces):
+        found[starts[number] : starts[number + 1]] = piece
     return found
 
 

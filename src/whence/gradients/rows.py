@@ -21,7 +21,7 @@ from whence.task import AbstractTask
 
 Way: TypeAlias = Literal["layers", "functional"]
 PROBED = 3
-LARGEST = 2**26
+LARGEST = 2**25
 """Bytes of rows that are held at once: of a large model fewer examples go together than asked for."""
 
 

@@ -30,6 +30,8 @@ BLOW_UP = 1e6
 class LiSSA(AbstractSolver):
     """``depth`` steps on minibatches of ``batch`` examples, the mean of ``repeats`` runs.
 
+    Where a minibatch holds all examples one run is made, since the others would be the same.
+
     ``scale``: must exceed the largest eigenvalue of every sampled A_s, else the series diverges; by default it is
     found by power iteration (Lanczos) on the whole operator and on eight minibatches, with a margin of a fifth.
     ``tolerance``: the relative residual below which the result counts as converged.
@@ -67,7 +69,8 @@ class LiSSA(AbstractSolver):
         scale = float(state.tensors["scale"])
         generator = np.random.default_rng(self.seed)
         total = torch.zeros_like(v)
-        for repeat in range(self.repeats):
+        repeats = 1 if self.batch >= operator.examples else self.repeats  # nothing is drawn: all would be the same
+        for repeat in range(repeats):
             x = v.clone()
             for step in range(self.depth):
                 sampled = operator.minibatch(self._draw(operator, generator))
@@ -75,11 +78,11 @@ class LiSSA(AbstractSolver):
                 if step % 50 == 0 or step == self.depth - 1:
                     self._stop_if_diverged(x, v, scale, repeat, step)
             total += x / scale
-        value = total / self.repeats
+        value = total / repeats
         residual = relative_residual(operator, value, v)
         converged = np.isfinite(residual) & (residual <= self.tolerance)
         return Solution(
-            value, converged, residual, self.depth * self.repeats, state.lambda_min, state.lambda_max, state.notes
+            value, converged, residual, self.depth * repeats, state.lambda_min, state.lambda_max, state.notes
         )
 
     def _draw(self, operator: AbstractOperator, generator: np.random.Generator) -> npt.NDArray[np.int64]:
