@@ -10,7 +10,7 @@ query serves all training examples (their Eq. 3; Eq. 3.6 of the thesis).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
@@ -86,7 +86,7 @@ class InfluenceFunction(AbstractAttributor):
             part = slice(start, min(start + at_once, count))
             found = self.directions(objective, prepared, queries[np.arange(part.start, part.stop)])
             value[:, part] = found.value
-            solutions.append(found)
+            solutions.append(replace(found, value=value[:, part]))
         return together(solutions, value)
 
     def directions(self, objective: Objective, prepared: Prepared, queries: Examples) -> Solution:
