@@ -1,6 +1,6 @@
 """Job c of the race: a small transformer that tells from which package of Python's library a line of documentation is.
 
-    python -m bench.race_text [--n 1000]
+    python -m bench.race_text [--n 400]
 
 The text is that of the docstrings of the running Python, so nothing is fetched; the question's folder in the cache
 carries the hash of it. Characters in, one block of attention, eight packages out, about 3,900 parameters: small enough
@@ -35,7 +35,7 @@ from whence.plots import save_figure
 PACKAGES = ("asyncio", "email", "http", "importlib", "logging", "multiprocessing", "urllib", "xml")
 LETTERS = "\0 abcdefghijklmnopqrstuvwxyz0123456789.,:;'\"`()[]{}<>=+-*/_#@!?&%|"
 LENGTH, SHORTEST, WIDTH = 32, 24, 16
-PENALTY, DAMPING = 1e-3, 0.05
+PENALTY, DAMPING = 1e-3, 0.15
 STEPS, RATE = 3_000, 1e-2
 COUNTS = (1, 10, 100)
 ROWS = (
@@ -124,7 +124,7 @@ def _trained(
 
 def run(
     options: Options | None = None,
-    n: int = 1000,
+    n: int = 400,
     counts: Sequence[int] = COUNTS,
     steps: int = STEPS,
     damping: float = DAMPING,
@@ -160,7 +160,7 @@ def run(
 def main() -> int:
     """Run job c, or the rows that are asked for."""
     parser = argparse.ArgumentParser(description="Job c of the race.")
-    parser.add_argument("--n", type=int, default=1000, help="lines for training")
+    parser.add_argument("--n", type=int, default=400, help="lines for training")
     parser.add_argument("--damping", type=float, default=DAMPING)
     asked, options = options_of(parser, ROWS, mnist=False)
     quick: dict[str, Any] = {"n": asked.n, "damping": asked.damping}

@@ -24,11 +24,13 @@ from whence.examples import as_examples
 from whence.gradients import functional, rows
 from whence.objective import Objective, objective_of
 from whence.solvers.conjugate_gradient import ConjugateGradient
+from whence.solvers.spectrum import extremes
 from whence.tasks import Classification
 
 STEP, PROBES = 1e-4, 3
 MOST_WRONG = 1e-5
 RESIDUAL = 1e-3
+LOOKING = 60
 
 
 def exact(folder: Path, at_once: int = 512) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
@@ -48,17 +50,14 @@ def _make(folder: Path, at_once: int) -> None:
     question = questions.read(folder)
     task = Classification(question.model, weight_decay=question.penalty)
     objective = replace(objective_of(task, as_examples(question.train), torch.float64), batch_size=at_once)
+    _check_definite(extremes(Hessian(objective), LOOKING).lambda_min, question.damping)  # minutes before the matrix
     matrix = Hessian(objective).dense()
     wrong = _difference(objective, matrix)
     if not wrong < MOST_WRONG:
         raise RuntimeError(f"the dense Hessian differs from differences of gradients by {wrong:.1e}: nothing is judged")
     damped = matrix + question.damping * torch.eye(len(matrix), dtype=matrix.dtype)
     spectrum = torch.linalg.eigvalsh(matrix)
-    if float(spectrum[0]) + question.damping <= 0:
-        raise RuntimeError(
-            f"the damped Hessian is indefinite (smallest eigenvalue {float(spectrum[0]):.3g}, damping "
-            f"{question.damping}): it has no answer to judge by; use more damping"
-        )
+    _check_definite(float(spectrum[0]), question.damping)
     asked, own = _gradients(objective, question.queries), _gradients(objective, question.train)
     solved = torch.linalg.solve(damped, asked.T)
     residual = float((damped @ solved - asked.T).norm() / asked.norm())
@@ -75,6 +74,15 @@ def _make(folder: Path, at_once: int) -> None:
         "relative residual": residual,
     }
     (folder / "exact.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+
+
+def _check_definite(smallest: float, damping: float) -> None:
+    """``smallest``: the smallest eigenvalue, or a Ritz value, which lies above it."""
+    if smallest + damping <= 0:
+        raise RuntimeError(
+            f"the damped Hessian is indefinite (smallest eigenvalue {smallest:.3g}, damping {damping}): it has no "
+            "answer to judge by; use more damping"
+        )
 
 
 def solved(folder: Path, count: int) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
