@@ -30,6 +30,7 @@ from whence.objective import Objective
 from whence.results import solver_report
 from whence.solvers.automatic_damping import Damping, settled, value_of
 from whence.solvers.conjugate_gradient import ConjugateGradient
+from whence.solvers.factored import Factored
 from whence.solvers.solver import AbstractSolver, Solution, State
 
 SOLVED_BYTES = 2**25
@@ -78,9 +79,13 @@ class InfluenceFunction(AbstractAttributor):
         return Scored(found.T, report, solution.residual, solution.converged, notes)
 
     def _piece_by_piece(self, objective: Objective, prepared: Prepared, queries: Examples) -> Solution:
-        """The directions in the model's own precision: solves in float64 need several times their memory."""
+        """The directions in the model's own precision: solves in float64 need several times their memory.
+
+        A solver that passes over the data is asked once, since each of its answers has a certificate that costs passes.
+        """
         theta, count = objective.theta, len(queries)
-        value, at_once = theta.new_empty(len(theta), count), max(1, SOLVED_BYTES // (8 * len(theta)))
+        at_once = max(1, SOLVED_BYTES // (8 * len(theta))) if isinstance(self.solver, Factored) else count
+        value = theta.new_empty(len(theta), count)
         solutions = []
         for start in range(0, count, at_once):
             part = slice(start, min(start + at_once, count))
