@@ -27,7 +27,7 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> Path:
     with matplotlib.rc_context({"svg.hashsalt": "whence"}):
         files.write(folder / f"{name}.svg", lambda file: figure.savefig(file, format="svg", metadata={"Date": None}))
         engine = figure.get_layout_engine()
-        figure.set_layout_engine("none")  # what the first drawing has placed stays there; placing is two fifths of the time
+        figure.set_layout_engine("none")  # what the first drawing placed stays there
         try:
             files.write(folder / f"{name}.png", lambda file: figure.savefig(file, format="png", dpi=DPI))
         finally:
