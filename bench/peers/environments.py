@@ -1,4 +1,4 @@
-"""A virtual environment a peer, made where it is missing, outside the repository: ``WHENCE_BENCH_CACHE``.
+"""A virtual environment a peer, and one for ours without extras, made where missing: below ``WHENCE_BENCH_CACHE``.
 
 torch comes first and pinned, so that no peer changes it. A peer that asks for torchvision is installed without its
 requirements, which are named here instead: beside a CPU build of torch the mere presence of torchvision breaks imports.
@@ -11,9 +11,12 @@ import os
 import shlex
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+OURS = "whence"
 TORCH = "torch==2.13.0"
 FORBIDDEN = "torchvision"
 INSTALLING = 1800
@@ -41,6 +44,15 @@ ENVIRONMENTS = {
 }
 
 
+def _required() -> tuple[str, ...]:
+    """What this project asks for, its extras aside."""
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return tuple(said["project"]["dependencies"])
+
+
+ENVIRONMENTS[OURS] = Environment(OURS, _required(), alone=True)
+
+
 class EnvironmentFailed(RuntimeError):
     """A peer could not be installed here; its rows say so."""
 
@@ -54,12 +66,10 @@ def cache() -> Path:
 
 
 def python_of(name: str) -> Path:
-    """The interpreter for rows of this peer ("whence": the one that runs here), made where it is missing.
+    """The interpreter for rows of this peer, made where it is missing; raises EnvironmentFailed with pip's last words.
 
-    Raises EnvironmentFailed with pip's last words.
+    That of ours holds what it requires; its source is the checkout that runs here (``bench.peers.run``).
     """
-    if name == "whence":
-        return Path(sys.executable)
     folder = cache() / "environments" / name
     python = folder / "bin" / "python"
     wanted = ENVIRONMENTS[name]
@@ -79,7 +89,8 @@ def _make(folder: Path, python: Path, wanted: Environment) -> None:
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     pip += shlex.split(os.environ.get("WHENCE_BENCH_PIP", ""))
     _run([*pip, TORCH, *wanted.more])
-    _run([*pip, "--no-deps", wanted.peer] if wanted.alone else [*pip, TORCH, wanted.peer])
+    source = str(ROOT) if wanted.peer == OURS else wanted.peer
+    _run([*pip, "--no-deps", source] if wanted.alone else [*pip, TORCH, source])
     installed = _run([str(python), "-m", "pip", "list", "--format=freeze"]).lower()
     if FORBIDDEN in installed:
         raise EnvironmentFailed(f"{wanted.peer} brought {FORBIDDEN}; name its requirements in {__file__} instead")

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.peers.environments import EnvironmentFailed, python_of
+from bench.peers.environments import ROOT, EnvironmentFailed, python_of
 
-ROOT = Path(__file__).resolve().parents[2]
 LOOK = 0.2
 OVERRUN, KILLED = "not finished in", "killed in"
 
@@ -103,7 +102,7 @@ def _process(question: Path, peer: str, row: str, out: Path, limits: Limits) -> 
     command += ["--threads", str(limits.threads), "--limit", str(limits.query), "--gib", str(limits.gib)]
     scratch = tempfile.mkdtemp(prefix="whence-bench-")
     threads = {f"{name}_NUM_THREADS": str(limits.threads) for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
-    paths = {"PYTHONPATH": str(ROOT), "TMPDIR": scratch}
+    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]), "TMPDIR": scratch}
     environment = {**os.environ, **threads, **paths, "PYTHONWARNINGS": "ignore", "TQDM_DISABLE": "1"}
     with (out / "log.txt").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(

@@ -20,7 +20,6 @@ MODULES = (
     "whence.tasks",
     "whence.attribution.influence",
     "whence.attribution.baselines",
-    "whence.attribution.similarity",
 )
 Build: TypeAlias = Callable[[Any, Question], Any]
 

@@ -12,7 +12,7 @@ from whence.batch import Batch, tensors_of
 from whence.examples import Examples
 from whence.task import AbstractTask
 
-BATCH = 512
+BATCH = 256
 
 
 def check_data(
@@ -31,6 +31,9 @@ def check_data(
     for window, given in examples.batches(BATCH):
         batch = given.to(theta.dtype, theta.device)
         for tensor in tensors_of(batch.inputs):
+            # a sum is finite only if all its terms are, and is the cheaper question
+            if bool(torch.isfinite(tensor.sum())):
+                continue
             finite = torch.isfinite(tensor).reshape(len(batch), -1).all(1)
             if not bool(finite.all()):
                 broken = examples.ids[window][~finite.cpu().numpy()]

@@ -90,11 +90,19 @@ def objective_of(
     ``dtype``: the precision of the work; by default the model's own. ``seen``: see :func:`whence.checks.check_data`.
     Raises ValueError for what :mod:`whence.checks` finds, and for fewer than two training examples.
     """
+    return frozen_objective(task.frozen(dtype), train, checkpoint_hash(task.module), seen)
+
+
+def frozen_objective(
+    task: AbstractTask,
+    train: Examples,
+    checkpoint: str,
+    seen: Callable[[Batch, Tensor], None] = lambda batch, output: None,
+) -> Objective:
+    """The same for a task that is frozen already; ``checkpoint``: the fingerprint of the model it was made of."""
     if len(train) < 2:
         raise ValueError(f"a training set of {len(train)} examples: removing one needs at least two")
-    fingerprint = checkpoint_hash(task.module)
-    task = task.frozen(dtype)
     theta = task.parameters()
     checks.check_data(task, theta, train, "training", seen)
     checks.check_repeatable(task, theta, train)
-    return Objective(task, train, theta, fingerprint)
+    return Objective(task, train, theta, checkpoint)

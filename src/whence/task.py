@@ -36,6 +36,8 @@ class AbstractTask(ABC):
     name: ClassVar[str]
     unit: ClassVar[str]
     measures: ClassVar[tuple[str, ...]]
+    output_only: ClassVar[bool] = False
+    """Whether loss and named measures look at output and targets alone, and ``predict`` is as it is here."""
 
     def __init__(
         self,

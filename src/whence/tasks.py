@@ -28,6 +28,7 @@ class Classification(AbstractTask):
     name = "classification"
     unit = "nats"
     measures = ("loss", "margin", "log_probability")
+    output_only = True
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         return F.cross_entropy(output, batch.targets.long(), reduction="none")
@@ -77,6 +78,7 @@ class Regression(AbstractTask):
     name = "regression"
     unit = "squared target units"
     measures = ("loss", "prediction")
+    output_only = True
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         return (output.reshape(len(batch), -1) - batch.targets.reshape(len(batch), -1)).square().mean(1)

@@ -58,6 +58,10 @@ class ApproximateLeaveOneOut(AbstractAttributor):
     def many_passes(self) -> bool:
         return passes_often(self.solver, self.curvature)
 
+    @property
+    def by_gradients(self) -> bool:
+        return True
+
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
         whole = leave_one_out_curvature(self.curvature, objective)
         whole, damping, why = settled(self.damping, whole, self.solver, mapper)

@@ -10,6 +10,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
@@ -26,9 +27,11 @@ from whence.attribution.answer import Prepared, Scored
 from whence.attribution.certificate import joined, warn_unless_converged
 from whence.examples import Examples, as_examples
 from whence.gradients import tuning
-from whence.gradients.labels import Collected, checked_labels
+from whence.gradients.labels import Collected, both, checked_labels
+from whence.gradients.last_layer import Entering, LastLayer
 from whence.mapping import AbstractMapper, SerialMapper
-from whence.objective import Objective, objective_of
+from whence.objective import Objective, frozen_objective
+from whence.parameters import checkpoint_hash
 from whence.retraining.jobs import Shelf
 from whence.retraining.refit import AbstractRefit
 from whence.solvers.automatic_damping import Damping, value_of
@@ -80,6 +83,14 @@ class AbstractAttributor(ABC):
         return False
 
     @property
+    def by_gradients(self) -> bool:
+        """Whether loss, gradients and curvature are all that is asked of the model, whose inputs are never looked at.
+
+        Then a last layer that alone is studied stands for the model (:mod:`whence.gradients.last_layer`).
+        """
+        return False
+
+    @property
     def options(self) -> dict[str, Any]:
         """The hyperparameters by name, as they are recorded."""
         if not dataclasses.is_dataclass(self):
@@ -97,24 +108,29 @@ class AbstractAttributor(ABC):
         if not isinstance(model, AbstractTask):
             raise TypeError(f"fit needs a task such as Classification(net), not {type(model).__name__}")
         mapper = mapper or SerialMapper()
-        objective, labels = self._bound(model, as_examples(train))
-        return Explainer(self, objective, self.prepare(objective, mapper), mapper, labels)
+        objective, labels, last = self._bound(model, as_examples(train))
+        prepared = self.prepare(objective if last is None else last.objective, mapper)
+        return Explainer(self, objective, prepared, mapper, labels, last)
 
     @final
     def load(
         self, path: str | Path, model: AbstractTask, train: Any, mapper: AbstractMapper | None = None
     ) -> Explainer:
         """Read what ``Explainer.save`` wrote, for the same model, training set and options; raises FileError if not."""
-        objective, labels = self._bound(model, as_examples(train))
+        objective, labels, last = self._bound(model, as_examples(train))
         tensors, header = saved.read(Path(path), saved.identity(self.name, self.options, objective))
         prepared = Prepared(tensors, header["solver"], header["notes"])
-        return Explainer(self, objective, prepared, mapper or SerialMapper(), labels)
+        return Explainer(self, objective, prepared, mapper or SerialMapper(), labels, last)
 
-    def _bound(self, model: AbstractTask, train: Examples) -> tuple[Objective, results.Labels]:
-        """The objective and the labels of its training set, from the one pass that checks them."""
-        collected = Collected(model)
-        objective = objective_of(model, train, seen=collected)
-        return tuning.tuned(objective) if self.many_passes else objective, collected.of(train)
+    def _bound(self, model: AbstractTask, train: Examples) -> tuple[Objective, results.Labels, LastLayer | None]:
+        """The objective, the labels of its training set and its last layer, from the one pass that checks them."""
+        collected, task = Collected(model), model.frozen()
+        with Entering(task, self.by_gradients) as watch:
+            objective = frozen_objective(task, train, checkpoint_hash(model.module), both(collected, watch))
+        last = LastLayer.of(objective, watch)
+        if self.many_passes and last is None:
+            objective = tuning.tuned(objective)
+        return objective, collected.of(train), last
 
 
 @final
@@ -127,6 +143,7 @@ class Explainer:
     prepared: Prepared
     mapper: AbstractMapper
     train_labels: results.Labels
+    last_layer: LastLayer | None = None
 
     def attribute(
         self, queries: Any, k: int | None = None, *, verify: int | None = None, refit: AbstractRefit | None = None
@@ -145,8 +162,10 @@ class Explainer:
         if verify is None and refit is not None:
             raise ValueError("a refit is given, but verify does not say how many examples to leave out; add verify=10")
         o, examples = self.objective, as_examples(queries)
-        labels = checked_labels(o, examples, "query")
-        scored = self.attributor.score(o, self.prepared, examples, self.mapper)
+        with Entering(o.task, self.last_layer is not None) as watch:
+            labels = checked_labels(o, examples, "query", watch)
+        works, asked = (o, examples) if self.last_layer is None else self.last_layer.asked(o, examples, watch)
+        scored = self.attributor.score(works, self.prepared, asked, self.mapper)
         coords: dict[str, Any] = {}
         if scored.residual is not None:
             coords["query_residual"] = ("query", scored.residual)
@@ -188,7 +207,8 @@ class Explainer:
 
     def self_influence(self) -> xr.DataArray:
         """The score of each training example for itself [train]: what removing it does to its own measurement."""
-        scored = self.attributor.self_score(self.objective, self.prepared, self.mapper)
+        works = self.objective if self.last_layer is None else self.last_layer.objective
+        scored = self.attributor.self_score(works, self.prepared, self.mapper)
         warn_unless_converged(scored.solver, stacklevel=2)
         coords = self.train_labels.coordinates("train")
         return xr.DataArray(
@@ -235,9 +255,14 @@ class Explainer:
             "seed": getattr(method, "seed", None),
             "options": method.options,
             "notes": {**self.prepared.notes, **notes},
-            "version": version("whence"),
+            "version": _version(),
             "schema": results.SCHEMA,
         }
+
+
+@cache
+def _version() -> str:
+    return version("whence")
 
 
 def _array(values: Tensor) -> npt.NDArray[np.float64]:

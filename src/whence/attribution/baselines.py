@@ -75,6 +75,10 @@ class GradientNorm(AbstractAttributor):
     def measured(self, task: AbstractTask) -> tuple[str, str]:
         return "gradient norm", "loss per parameter unit"
 
+    @property
+    def by_gradients(self) -> bool:
+        return True
+
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
         pieces = rows.gradient_rows(objective.task, objective.theta, objective.train)
         return Prepared({"norms": torch.cat([piece.norm(dim=1) for _, piece in pieces])})
@@ -94,6 +98,10 @@ class GradientDot(AbstractAttributor):
 
     def measured(self, task: AbstractTask) -> tuple[str, str]:
         return "gradient dot product", "squared loss per squared parameter unit"
+
+    @property
+    def by_gradients(self) -> bool:
+        return True
 
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
         return Prepared()

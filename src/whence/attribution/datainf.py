@@ -50,6 +50,10 @@ class DataInf(AbstractAttributor):
     def name(self) -> str:
         return "DataInf"
 
+    @property
+    def by_gradients(self) -> bool:
+        return True
+
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
         o, layers = objective, _layers(objective.task.layout)
         way = rows.way_for(o.task, o.theta, o.train)

@@ -60,6 +60,10 @@ class InfluenceFunction(AbstractAttributor):
     def many_passes(self) -> bool:
         return passes_often(self.solver, self.curvature)
 
+    @property
+    def by_gradients(self) -> bool:
+        return True
+
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
         operator, damping, why = settled(self.damping, operator_of(self.curvature, objective), self.solver, mapper)
         state = self.solver.prepare(operator.damped(damping), mapper)

@@ -19,6 +19,7 @@ from torch.func import jvp, vjp
 
 from whence.curvature.ekfac import EKFAC
 from whence.curvature.of_objective import AbstractCurvature
+from whence.curvature.one_linear import linear_gram
 from whence.curvature.operator import AbstractOperator, Surrogate, serial
 from whence.curvature.output_gradients import OutputGradients, fisher_rows
 from whence.curvature.rank import gram
@@ -88,4 +89,5 @@ def curvature_rows(task: AbstractTask, theta: Tensor, examples: Examples, way: r
 
 
 def _gram(task: AbstractTask, theta: Tensor, way: rows.Way, examples: Examples) -> Tensor:
-    return gram(curvature_rows(task, theta, examples, way), theta)
+    closed = linear_gram(task, theta, examples)
+    return gram(curvature_rows(task, theta, examples, way), theta) if closed is None else closed

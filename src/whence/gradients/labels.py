@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,28 @@ def labels_of(objective: Objective, examples: Examples) -> results.Labels:
     return collected.of(examples)
 
 
-def checked_labels(objective: Objective, examples: Examples, name: str) -> results.Labels:
-    """The same in the pass that checks them; raises ValueError for what :func:`whence.checks.check_data` finds."""
+def checked_labels(
+    objective: Objective,
+    examples: Examples,
+    name: str,
+    also: Callable[[Batch, Tensor], None] = lambda batch, output: None,
+) -> results.Labels:
+    """The same in the pass that checks them, which is shown to ``also`` too.
+
+    Raises ValueError for what :func:`whence.checks.check_data` finds.
+    """
     collected = Collected(objective.task)
-    checks.check_data(objective.task, objective.theta, examples, name, collected)
+    checks.check_data(objective.task, objective.theta, examples, name, both(collected, also))
     return collected.of(examples)
+
+
+def both(
+    first: Callable[[Batch, Tensor], None], second: Callable[[Batch, Tensor], None]
+) -> Callable[[Batch, Tensor], None]:
+    """One that shows each batch and its output to both."""
+
+    def shown(batch: Batch, output: Tensor) -> None:
+        first(batch, output)
+        second(batch, output)
+
+    return shown
