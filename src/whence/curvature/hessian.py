@@ -11,6 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from whence.curvature.chain import chain_of
+from whence.curvature.chain_rows import add_rows
 from whence.curvature.gauss_newton import GaussNewton
 from whence.curvature.of_objective import AbstractCurvature
 from whence.curvature.operator import AbstractOperator, Surrogate, serial
@@ -22,6 +24,7 @@ from whence.task import AbstractTask
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 BLOCK = 256
+CHAIN_BATCH, PROBED = 128, 2
 
 
 @final
@@ -78,12 +81,17 @@ def _loss_matrix(task: AbstractTask, theta: Tensor, batch_size: int, piece: tupl
 
     Row after row above the diagonal only: a row of one layer's parameter is differentiated by the parameters from there
     on, so that the passes through all earlier layers are left out; products with unit vectors would go through every
-    layer for every row.
+    layer for every row. At a chain of layers many rows go together (:mod:`whence.curvature.chain_rows`).
     """
     examples, first, step = piece
     upper = theta.new_zeros(len(theta), len(theta))
     slices, together = list(task.layout.slices.values()), many_at_once(task)
-    for _, batch in examples.batches(batch_size):
+    chained = _chained(task, theta, examples)
+    for _, batch in examples.batches(min(batch_size, CHAIN_BATCH) if chained else batch_size):
+        chain = chain_of(task, theta, batch) if chained else None
+        if chain is not None:
+            add_rows(upper, task.layout, chain, first, step)
+            continue
         with torch.enable_grad():
             named = {name: value.clone().requires_grad_() for name, value in task.layout.unflatten(theta).items()}
             total = functional.loss_of(task, task.predict_named(named, batch), batch).sum()
@@ -96,6 +104,21 @@ def _loss_matrix(task: AbstractTask, theta: Tensor, batch_size: int, piece: tupl
                 rows = second_derivatives(gradient.reshape(-1), pieces[number:], units, together)
                 upper[place.start : place.stop, place.start :][own] += rows
     return torch.triu(upper) + torch.triu(upper, 1).T
+
+
+def _chained(task: AbstractTask, theta: Tensor, examples: Examples) -> bool:
+    """Whether the model is a chain whose rows, for a few examples, give the product that autograd gives."""
+    few = examples[np.arange(min(PROBED, len(examples)))]
+    chain = chain_of(task, theta, few.take(slice(None)))
+    if chain is None:
+        return False
+    upper = theta.new_zeros(len(theta), len(theta))
+    add_rows(upper, task.layout, chain, 0, 1)
+    vector = torch.arange(1, len(theta) + 1, device=theta.device).to(theta).cos()[:, None]
+    expected = _loss_products(task, theta, len(few), vector, few)
+    error = (torch.triu(upper) + torch.triu(upper, 1).T) @ vector - expected
+    tolerance = (1e-9 if theta.dtype == torch.float64 else 1e-4) * float(expected.abs().max().clamp(min=1e-6))
+    return float(error.abs().max()) <= tolerance
 
 
 def second_derivatives(gradient: Tensor, pieces: list[Tensor], units: Tensor, together: bool) -> Tensor:

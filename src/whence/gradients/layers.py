@@ -72,7 +72,7 @@ def owned(module: nn.Module) -> set[str]:
     return {
         f"{name}.{kind}" if name else kind
         for name, layer in module.named_modules()
-        if type(layer) in LAYERS and _plain(layer)
+        if type(layer) in LAYERS and plain(layer)
         for kind in ("weight", "bias")
     }
 
@@ -104,7 +104,8 @@ def _listening(module: nn.Module, layout: Layout, calls: list[Call]) -> Iterator
             handle.remove()
 
 
-def _plain(layer: nn.Module) -> bool:
+def plain(layer: nn.Module) -> bool:
+    """Whether a layer does what its weight and bias say and nothing else."""
     if layer._forward_pre_hooks:
         return False
     if isinstance(layer, CONVOLUTIONS):

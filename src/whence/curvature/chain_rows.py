@@ -1,0 +1,154 @@
+"""Rows of Σ_i ∇²ℓ_i at a model that is a chain, many at once: forward mode over the backward pass, by hand.
+
+With ż = dz/dw for an entry w of the layer l, and δ_k = ∂ℓ/∂z_k (R-operator; Pearlmutter, Neural Computation 1994):
+
+    ż_l = the window of a_{l−1} that w multiplies, in w's output channel
+    ȧ_k = f_k′ ż_k,   ż_{k+1} = W_{k+1} ∗ ȧ_k                                        k ≥ l
+    δ̇_k = f_k′ᵀ (W_{k+1}ᵀ ∗ δ̇_{k+1}) + (∂δ_k/∂z_k) ż_k
+    ∂²ℓ/∂w∂W_k = Σ_positions δ̇_k a_{k−1}ᵀ + δ_k ȧ_{k−1}ᵀ                            the second for k > l alone
+
+Only layers from l on are passed through, which gives the rows above the diagonal. Many w share one call of each
+convolution, and the sums over positions are products of large matrices. As long as nothing mixes channels, ż_l has
+one of them only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from whence.curvature.chain import Chain
+from whence.curvature.link import Link
+from whence.parameters import Layout
+
+NUMBERS = 2**21
+"""How many numbers of one layer's outputs are worked on together."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a layer's weight (``window``: which number of the window) or bias (None), and its row."""
+
+    row: int
+    channel: int
+    window: int | None
+
+
+def add_rows(upper: Tensor, layout: Layout, chain: Chain, first: int, step: int) -> None:
+    """Add the rows first, first + step, ... of each parameter, from its own column on, to ``upper``."""
+    shared = [_Shared.of(link, delta) for link, delta in zip(chain.links, chain.pulled, strict=True)]
+    slices = layout.slices
+    for own, link in enumerate(chain.links):
+        size = max(left.numel() for left in (one.left for one in chain.links[own:]))
+        together = max(1, NUMBERS // size)
+        for channel, entries in _entries(layout, link, first, step).items():
+            for start in range(0, len(entries), together):
+                part = entries[start : start + together]
+                rows = torch.tensor([entry.row for entry in part], device=upper.device)
+                for name, block in _blocks(chain, shared, own, channel, part):
+                    if name in slices:
+                        upper[rows, slices[name]] += block
+
+
+def _entries(layout: Layout, link: Link, first: int, step: int) -> dict[int, list[Entry]]:
+    """The entries whose rows are asked for, by output channel."""
+    found: dict[int, list[Entry]] = defaultdict(list)
+    inner = link.weight[0].numel()
+    for kind in ("weight", "bias"):
+        place = layout.slices.get(_name(link, kind))
+        for number in range(first, place.stop - place.start, step) if place is not None else ():
+            channel, window = divmod(number, inner) if kind == "weight" else (number, None)
+            found[channel].append(Entry(place.start + number, channel, window))  # type: ignore[union-attr]
+    return found
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Of a layer: ``entered`` [window, batch·position] and ``delta`` [output, batch·position], for all rows."""
+
+    entered: Tensor
+    delta: Tensor
+
+    @classmethod
+    def of(cls, link: Link, delta: Tensor) -> _Shared:
+        return cls(_stacked(link, link.entered[None])[0], delta.transpose(0, 1).flatten(1))
+
+
+def _stacked(link: Link, value: Tensor) -> Tensor:
+    """The windows of [k, batch, input, ...] as [k, window, batch·position]."""
+    seen, spatial = link.windows(value), link.spatial
+    places, kernel = range(3, 3 + spatial), range(3 + spatial, 3 + 2 * spatial)
+    seen = seen.permute(0, 2, *kernel, 1, *places)
+    return seen.reshape(len(value), math.prod(seen.shape[1 : 2 + spatial]), -1)
+
+
+def _blocks(
+    chain: Chain, shared: list[_Shared], own: int, channel: int, entries: list[Entry]
+) -> Iterator[tuple[str, Tensor]]:
+    """(name, [entry, size of the parameter]) for every parameter from the layer ``own`` on."""
+    links, gaps, last = chain.links, chain.gaps, len(chain.links) - 1
+    only = channel if gaps[own].narrow else None
+    change = _seeds(links[own], shared[own], entries, only)
+    aheads: dict[int, Tensor] = {}
+    bends: dict[int, Tensor] = {}
+    for k in range(own, last + 1):
+        ahead, bends[k] = gaps[k].ahead(change, only if k == own else None)
+        if k < last:
+            aheads[k + 1] = ahead
+            change = links[k + 1].push(ahead, only if k == own else None)
+    back = bends[last]
+    for k in range(last, own - 1, -1):
+        link = links[k]
+        weight = _outer(back, shared[k].entered)
+        if k > own:
+            weight = weight + _windowed(link, aheads[k], shared[k].delta, only if k == own + 1 else None)
+        yield _name(link, "weight"), weight.flatten(1)
+        yield _name(link, "bias"), back.flatten(3).sum((1, 3)) if back.ndim > 3 else back.sum(1)
+        if k > own:
+            back = gaps[k - 1].back(link.pull(back))
+            if k - 1 == own and only is not None:
+                back[:, :, only : only + 1] += bends[own]
+            else:
+                back = back + bends[k - 1]
+
+
+def _seeds(link: Link, shared: _Shared, entries: list[Entry], only: int | None) -> Tensor:
+    """ż of the layer's own output for each entry [entry, batch, output, ...], of one output channel if that is all."""
+    batch, outputs, *places = link.left.shape
+    ones = shared.entered.new_ones(1, shared.entered.shape[1])
+    windows = torch.cat([shared.entered, ones])
+    chosen = [len(windows) - 1 if entry.window is None else entry.window for entry in entries]
+    seeds = windows[chosen].reshape(len(entries), batch, 1, *places)
+    if only is not None:
+        return seeds
+    full = seeds.new_zeros(len(entries), batch, outputs, *places)
+    channel = entries[0].channel
+    full[:, :, channel : channel + 1] = seeds
+    return full
+
+
+def _outer(back: Tensor, entered: Tensor) -> Tensor:
+    """Σ δ̇ aᵀ [entry, output, window]."""
+    flat = back.transpose(1, 2).reshape(len(back) * back.shape[2], -1)
+    return (flat @ entered.T).reshape(len(back), back.shape[2], -1)
+
+
+def _windowed(link: Link, ahead: Tensor, delta: Tensor, only: int | None) -> Tensor:
+    """Σ δ ȧᵀ [entry, output, window]; ``only``: the one channel that ``ahead`` has."""
+    seen = _stacked(link, ahead)
+    found = (seen.flatten(0, 1) @ delta.T).reshape(len(ahead), seen.shape[1], -1).transpose(1, 2)
+    if only is None:
+        return found
+    kernel = seen.shape[1]
+    full = found.new_zeros(len(ahead), len(delta), link.weight.shape[1] * kernel)
+    full[:, :, only * kernel : (only + 1) * kernel] = found
+    return full
+
+
+def _name(link: Link, kind: str) -> str:
+    return f"{link.prefix}.{kind}" if link.prefix else kind
