@@ -47,7 +47,7 @@ FAMILIES = (
     Family("KFAC", ("whence_kfac",), ("kronfluence_kfac",)),
     Family(
         "EKFAC",
-        ("whence_ekfac_sampled", "whence_ekfac"),
+        ("whence_ekfac_sampled_layer", "whence_ekfac_layer", "whence_ekfac_sampled", "whence_ekfac"),
         ("kronfluence_ekfac", "kronfluence_ekfac_defdamp", "dattri_ekfac", "pydvl_ekfac", "pydvl_ekfac_conv"),
     ),
     Family("TRAK, 512 dimensions", ("whence_trak512",), ("traker512", "dattri_trak512")),

@@ -45,8 +45,10 @@ SLOW = "pydvl_cg"
 # Cheapest first, by earlier runs: a race that is stopped early has then seen most rows.
 ROWS = (
     *("whence_gradient_dot", "whence_tracin_last", "whence_tracin", "whence_gauss_newton_last"),
+    *("whence_sampled_gauss_newton_late", "whence_gauss_newton_late"),
     *("captum_tracincp_fast", "captum_tracincp", "kronfluence_identity", "dattri_tracin"),
-    *("whence_diagonal", "whence_kfac", "whence_ekfac_sampled", "whence_ekfac", "whence_block_diagonal"),
+    *("whence_diagonal", "whence_kfac", "whence_ekfac_sampled", "whence_ekfac_sampled_layer"),
+    *("whence_ekfac", "whence_ekfac_layer", "whence_block_diagonal"),
     *("kronfluence_diagonal", "kronfluence_kfac", "kronfluence_ekfac", "kronfluence_ekfac_defdamp"),
     *("dattri_ekfac", "pydvl_ekfac", "pydvl_ekfac_conv"),
     *("whence_sampled_gauss_newton_100", "whence_sampled_gauss_newton_300", "whence_sampled_gauss_newton"),

@@ -40,7 +40,8 @@ STEPS, RATE = 3_000, 1e-2
 COUNTS = (1, 10, 100)
 ROWS = (
     *("whence_gradient_dot", "whence_tracin", "kronfluence_identity", "dattri_tracin"),
-    *("whence_diagonal", "whence_kfac", "whence_ekfac_sampled", "whence_ekfac", "whence_block_diagonal"),
+    *("whence_diagonal", "whence_kfac", "whence_ekfac_sampled", "whence_ekfac_sampled_layer"),
+    *("whence_ekfac", "whence_ekfac_layer", "whence_block_diagonal"),
     *("kronfluence_diagonal", "kronfluence_kfac", "kronfluence_ekfac", "kronfluence_ekfac_defdamp", "dattri_ekfac"),
     *("whence_sampled_gauss_newton_100", "whence_sampled_gauss_newton_300", "whence_sampled_gauss_newton"),
     *("whence_trak512", "dattri_trak512", "whence_logra16", "whence_datainf", "dattri_datainf"),

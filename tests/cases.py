@@ -140,6 +140,10 @@ INFLUENCE = [
     pytest.param(
         influence(wh.Factored(), wh.Approximation("ekfac", "empirical"), rough=True), id="influence-ekfac-empirical"
     ),
+    pytest.param(
+        influence(wh.Factored(), wh.Approximation("ekfac", layer_damping=0.1), rough=True),
+        id="influence-ekfac-layer-damping",
+    ),
     pytest.param(influence(wh.Factored(), ALL_SAMPLED), id="influence-sampled-gauss-newton"),
     pytest.param(influence(wh.Factored(), "block-diagonal"), id="influence-block-diagonal"),
     pytest.param(influence(wh.Factored(), "diagonal", rough=True), id="influence-diagonal"),
@@ -336,7 +340,9 @@ ATTRIBUTORS = [
 
 def word_for(curvature: Any) -> str:
     """The oracle's word for a method's curvature."""
-    return f"{curvature.kind}:{curvature.fisher}" if isinstance(curvature, wh.Approximation) else curvature
+    if isinstance(curvature, wh.Approximation):
+        return f"{curvature.kind}:{curvature.fisher}:{curvature.layer_damping}"
+    return curvature
 
 
 def on(*names: str) -> list[Any]:

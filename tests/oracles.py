@@ -159,7 +159,12 @@ def layer_uses(objective: Objective, position: int) -> tuple[Tensor, Uses]:
 
 
 def kronecker(
-    objective: Objective, corrected: bool, fisher: str = "exact", joint: bool = True, diagonal: tuple[str, ...] = ()
+    objective: Objective,
+    corrected: bool,
+    fisher: str = "exact",
+    joint: bool = True,
+    diagonal: tuple[str, ...] = (),
+    layer_damping: float = 0.0,
 ) -> Tensor:
     """KFAC or EKFAC as one dense matrix by definition, example by example; ``diagonal``: layers without a block."""
     o = objective
@@ -200,7 +205,8 @@ def kronecker(
         for rows, kinds in pieces:
             block = _block(rows, cotangents[name], weight, corrected, isinstance(modules[name], nn.Embedding))
             place = _places(where, kinds, modules[name])
-            matrix[place[:, None], place] = block + torch.diag(o.task.coefficients[place])
+            added = o.task.coefficients[place] + layer_damping * torch.linalg.eigvalsh(block).mean()
+            matrix[place[:, None], place] = block + torch.diag(added)
     return matrix
 
 
@@ -235,14 +241,14 @@ def _places(where: dict[str, Tensor], kinds: tuple[str, ...], layer: nn.Module) 
 
 
 def curvature(objective: Objective, kind: Curvature) -> Tensor:
-    """The dense matrix of a curvature by name; "ekfac:empirical" is EKFAC of the empirical Fisher matrix."""
-    name, _, fisher = kind.partition(":")
+    """The dense matrix by name; "ekfac:empirical:0.1": of the empirical Fisher matrix, with a layer damping of 0.1."""
+    name, fisher, fraction = [*kind.split(":"), "", ""][:3]
     if name == "hessian":
         return objective_hessian(objective)
     if name == "empirical-fisher":
         return fisher_matrix(objective)
     if name in ("kfac", "ekfac"):
-        return kronecker(objective, name == "ekfac", fisher or "exact")
+        return kronecker(objective, name == "ekfac", fisher or "exact", layer_damping=float(fraction or 0))
     if name == "block-diagonal":
         return within_blocks(gauss_newton(objective), objective)
     if name == "block-diagonal-hessian":

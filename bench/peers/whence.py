@@ -22,14 +22,35 @@ MODULES = (
     "whence.attribution.baselines",
 )
 Build: TypeAlias = Callable[[Any, Question], Any]
+Studied: TypeAlias = Callable[[Question], list[str] | None]
+LATE = 3
 
 
-def attribution(question: Question, build: Build, only: bool = False) -> Score:
-    """Fit what ``build(whence, question)`` makes; ``only``: with the last layer's parameters alone."""
+def everything(question: Question) -> None:
+    """All parameters."""
+
+
+def last_layer(question: Question) -> list[str]:
+    return [question.head]
+
+
+def last_weight(question: Question) -> list[str]:
+    """Without the bias, as captum's TracInCPFast."""
+    return [f"{question.head}.weight"]
+
+
+def late_layers(question: Question) -> list[str]:
+    """The parameters of the last ``LATE`` layers that have any."""
+    owners = {name: name.rpartition(".")[0] for name, _ in question.model.named_parameters()}
+    late = list(dict.fromkeys(owners.values()))[-LATE:]
+    return [name for name, owner in owners.items() if owner in late]
+
+
+def attribution(question: Question, build: Build, studied: Studied = everything) -> Score:
+    """Fit what ``build(whence, question)`` makes, for the parameters that ``studied`` names."""
     import whence as wh
 
-    studied = [question.head] if only else None
-    task = wh.Classification(question.model, weight_decay=question.penalty, only=studied)
+    task = wh.Classification(question.model, weight_decay=question.penalty, only=studied(question))
     try:
         explainer = build(wh, question).fit(task, question.train)
     except (AttributeError, ImportError, ValueError) as error:
@@ -69,6 +90,11 @@ def approximate(wh: Any, question: Question, curvature: str, **options: Any) -> 
     return wh.InfluenceFunction(wh.Factored(), question.damping, chosen)
 
 
+def damped_by_layer(wh: Any, question: Question, **options: Any) -> Any:
+    """EKFAC with no damping but a tenth of each layer's mean eigenvalue."""
+    return wh.InfluenceFunction(wh.Factored(), 0.0, wh.Approximation("ekfac", layer_damping=0.1, **options))
+
+
 def lissa(wh: Any, question: Question) -> Any:
     return wh.InfluenceFunction(wh.LiSSA(depth=1000, batch=50, repeats=1), question.damping)
 
@@ -81,8 +107,8 @@ def tracin(wh: Any, question: Question) -> Any:
     return wh.TracIn([question.state])
 
 
-def trak(wh: Any, question: Question, dimension: int, ridge: float = 0.0) -> Any:
-    return wh.TRAK(dimension=dimension, ridge=ridge)
+def trak(wh: Any, question: Question, dimension: int) -> Any:
+    return wh.TRAK(dimension=dimension, ridge=question.damping)
 
 
 def logra(wh: Any, question: Question, rank: int) -> Any:
@@ -93,12 +119,13 @@ def plain(wh: Any, question: Question, name: str) -> Any:
     return getattr(wh, name)()
 
 
-def _row(kind: str, setup: str, penalty: str, build: Build, only: bool = False) -> Row:
-    return Row(kind, setup, penalty, partial(attribution, build=build, only=only))
+def _row(kind: str, setup: str, penalty: str, build: Build, studied: Studied = everything) -> Row:
+    return Row(kind, setup, penalty, partial(attribution, build=build, studied=studied))
 
 
 GN, SAMPLED = "the dense Gauss-Newton matrix", "the Gauss-Newton matrix of the examples that carry most curvature"
 CG = "steps of conjugate gradients on the Hessian, preconditioned by"
+HEURISTIC = "no damping but 0.1 of the mean eigenvalue a layer"
 TO = "conjugate gradients on the Hessian to a residual of 1e-4, preconditioned by"
 
 
@@ -109,6 +136,11 @@ def _small(kind: str, name: str, **options: Any) -> dict[str, Row]:
     tail = "".join(f"_{value}" for value in options.values())
     row = _row(kind, f"curvature {name}{', ' + words if words else ''}", "yes", build)
     return {f"whence_{name.replace('-', '_')}{tail}": row}
+
+
+def _trak(dimension: int) -> Row:
+    setup = f"TRAK, {dimension} dimensions, ridge as the damping"
+    return _row("projection", setup, "none", partial(trak, dimension=dimension))
 
 
 def _steps(count: int, preconditioner: str, words: str) -> Row:
@@ -124,20 +156,33 @@ def _converged(preconditioner: str, words: str) -> Row:
 ROWS = {
     "whence_gradient_dot": _row("gradients", "GradientDot", "none", partial(plain, name="GradientDot")),
     "whence_tracin": _row("gradients", "TracIn, one checkpoint", "none", tracin),
-    "whence_tracin_last": _row("gradients", "TracIn, one checkpoint, last layer alone", "none", tracin, only=True),
-    "whence_gauss_newton_last": _row("dense", "Gauss-Newton of the last layer alone", "yes", gauss_newton, only=True),
+    "whence_tracin_last": _row(
+        "gradients", "TracIn, one checkpoint, weight of the last layer alone", "none", tracin, last_weight
+    ),
+    "whence_gauss_newton_last": _row("dense", "Gauss-Newton of the last layer alone", "yes", gauss_newton, last_layer),
+    "whence_gauss_newton_late": _row(
+        "dense", f"Gauss-Newton of the last {LATE} layers alone", "yes", gauss_newton, late_layers
+    ),
+    "whence_sampled_gauss_newton_late": _row(
+        "sampled",
+        f"curvature sampled-gauss-newton of the last {LATE} layers alone",
+        "yes",
+        partial(approximate, curvature="sampled-gauss-newton"),
+        late_layers,
+    ),
     **_small("diagonal", "diagonal"),
     **_small("factored", "kfac"),
     **_small("factored", "ekfac"),
     **_small("factored", "ekfac", fisher="sampled"),
+    "whence_ekfac_layer": _row("factored", f"curvature ekfac, {HEURISTIC}", "yes", damped_by_layer),
+    "whence_ekfac_sampled_layer": _row(
+        "factored", f"curvature ekfac, fisher sampled, {HEURISTIC}", "yes", partial(damped_by_layer, fisher="sampled")
+    ),
     **_small("factored", "block-diagonal"),
     **_small("sampled", "sampled-gauss-newton", examples=100),
     **_small("sampled", "sampled-gauss-newton", examples=300),
     **_small("sampled", "sampled-gauss-newton"),
-    "whence_trak512": _row("projection", "TRAK, 512 dimensions", "none", partial(trak, dimension=512)),
-    "whence_trak2048": _row(
-        "projection", "TRAK, 2048 dimensions, ridge 1e-6", "none", partial(trak, dimension=2048, ridge=1e-6)
-    ),
+    **{f"whence_trak{dimension}": _trak(dimension) for dimension in (512, 2048)},
     "whence_logra16": _row("projection", "LoGra, rank 16 a layer", "yes", partial(logra, rank=16)),
     "whence_gauss_newton": _row("dense", "dense Gauss-Newton, Cholesky", "yes", gauss_newton),
     "whence_pcg3": _steps(3, "dense", GN),

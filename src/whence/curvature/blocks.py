@@ -20,6 +20,7 @@ from torch import Tensor
 
 from whence.curvature.estimate import AbstractEstimate, Totals
 from whence.curvature.hessian import many_at_once, second_derivatives
+from whence.curvature.layer_damping import check_layer_damping, layer_damping
 from whence.curvature.operator import AbstractOperator, Diagonal
 from whence.curvature.output_gradients import OutputGradients, fisher_rows
 from whence.curvature.structured import DenseBlocks
@@ -38,16 +39,24 @@ Groups: TypeAlias = tuple[tuple[str, ...], ...]
 class BlockDiagonal(AbstractEstimate):
     """``of``: whose blocks. ``by``: ``"layer"``: the parameters that one module holds; ``"parameter"``: each tensor by
     itself; or prefixes of names, a block each (``["encoder", "head"]``), that cover every studied parameter once.
+    ``layer_damping``: of blocks of the Gauss-Newton matrix (:mod:`whence.curvature.layer_damping`).
     """
 
     objective: Objective
     of: Literal["gauss-newton", "hessian"] = "gauss-newton"
     by: Literal["layer", "parameter"] | Sequence[str] = "layer"
+    layer_damping: float = 0.0
 
     def __post_init__(self) -> None:
         if self.of not in ("gauss-newton", "hessian"):
             raise ValueError(f"of must be 'gauss-newton' or 'hessian', not {self.of!r}")
         groups_of(self.objective.task.layout, self.by)
+        check_layer_damping(self.layer_damping)
+        if self.layer_damping and self.of == "hessian":
+            raise ValueError(
+                "layer_damping is a fraction of a block's mean eigenvalue, which may be negative for the Hessian: take "
+                "of='gauss-newton' or damp the whole operator"
+            )
 
     def work(self, mapper: AbstractMapper) -> AbstractOperator:
         o = self.objective
@@ -59,7 +68,8 @@ class BlockDiagonal(AbstractEstimate):
         found = mapper.sum(part, o.train.shards(mapper.shards))
         places = tuple(place.to(o.theta.device) for place in places_of(o.task.layout, groups))
         matrices = tuple(o.weight * found[str(number)] for number in range(len(groups)))
-        return DenseBlocks(len(o.theta), places, matrices) + Diagonal(o.decay.double())
+        blocks = DenseBlocks(len(o.theta), places, matrices)
+        return blocks + Diagonal(o.decay.double() + layer_damping(blocks, self.layer_damping))
 
     def minibatch(self, positions: npt.NDArray[np.int64]) -> AbstractOperator:
         return replace(self, objective=self.objective.sample(positions))

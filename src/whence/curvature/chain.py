@@ -18,12 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from whence.batch import Batch
+from whence.curvature.gap import AbstractGap, gap_of
 from whence.curvature.link import Link, link_of, linkable
 from whence.gradients import functional
 from whence.parameters import Layout
 from whence.task import AbstractTask
-
-MADE_UP = 0.37
 
 
 @dataclass(frozen=True)
@@ -37,65 +36,11 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Gap:
-    """What stands behind a layer: a = f(z), or the sum of the losses where it is the last.
-
-    ``slope`` and ``bend``: f′(z) and f″(z)·ā [batch, ...] where f works on each number for itself; else None and the
-    derivatives come from the graph of ``pulled``, δ = (∂a/∂z)ᵀ ā, as a function of z and of ā.
-    """
-
-    left: Tensor
-    after: Tensor
-    cotangent: Tensor
-    pulled: Tensor
-    slope: Tensor | None
-    bend: Tensor | None
-
-    @property
-    def narrow(self) -> bool:
-        """Whether one channel of z becomes that channel of a and no other."""
-        return self.slope is not None and self.after.shape == self.left.shape
-
-    def ahead(self, change: Tensor, channel: int | None = None) -> tuple[Tensor, Tensor]:
-        """(ȧ, (∂δ/∂z)·ż) for ż [k, batch, ...]; with ``channel`` that is the only one of z, and of both answers."""
-        if self.slope is None or self.bend is None:
-            return self._by_graph(change)
-        part = slice(None) if channel is None else slice(channel, channel + 1)
-        ahead = change * self.slope[:, part]
-        if channel is None:
-            ahead = ahead.reshape(len(change), *self.after.shape)
-        return ahead, change * self.bend[:, part]
-
-    def back(self, change: Tensor) -> Tensor:
-        """(∂a/∂z)ᵀ of a change of ā [k, batch, ...]."""
-        if self.slope is not None:
-            return change.reshape(len(change), *self.left.shape) * self.slope
-        (found,) = torch.autograd.grad(self.after, self.left, change, retain_graph=True, is_grads_batched=True)
-        return found
-
-    def _by_graph(self, change: Tensor) -> tuple[Tensor, Tensor]:
-        wanted = [value for value in (self.cotangent, self.left) if value.requires_grad]
-        if not self.pulled.requires_grad:
-            return change.new_zeros(len(change), *self.after.shape), torch.zeros_like(change)
-        found = torch.autograd.grad(
-            self.pulled, wanted, change, retain_graph=True, is_grads_batched=True, allow_unused=True
-        )
-        pieces = dict(zip(map(id, wanted), found, strict=True))
-        ahead, bent = pieces.get(id(self.cotangent)), pieces.get(id(self.left))
-        empty = change.new_zeros(len(change), *self.after.shape) if ahead is None else ahead
-        return empty, torch.zeros_like(change) if bent is None else bent
-
-
-@dataclass(frozen=True)
 class Chain:
-    """``links`` in their order, the ``gaps`` behind them and δ_k = ∂loss/∂z_k [batch, output, ...]."""
+    """``links`` in their order, and the ``gaps`` behind them."""
 
     links: tuple[Link, ...]
-    gaps: tuple[Gap, ...]
-
-    @property
-    def pulled(self) -> list[Tensor]:
-        return [gap.pulled.detach() for gap in self.gaps]
+    gaps: tuple[AbstractGap, ...]
 
 
 def chain_of(task: AbstractTask, theta: Tensor, batch: Batch) -> Chain | None:
@@ -104,17 +49,18 @@ def chain_of(task: AbstractTask, theta: Tensor, batch: Batch) -> Chain | None:
     named = task.layout.unflatten(theta.detach())
     with torch.enable_grad():
         with _cutting(task.module, task.layout, cuts):
-            total = functional.loss_of(task, task.predict_named(named, batch), batch).sum()
-        afters = [*(cut.entered for cut in cuts[1:]), total]
+            losses = functional.loss_of(task, task.predict_named(named, batch), batch)
+        afters = [*(cut.entered for cut in cuts[1:]), losses]
         if not _covered(cuts, task.layout, len(batch)) or not _chained([cut.left for cut in cuts], afters):
             return None
-        links, gaps, cotangent = [], [], torch.ones_like(total)
+        links, gaps, cotangent = [], [], torch.ones_like(losses)
         for cut, after in reversed(list(zip(cuts, afters, strict=True))):
             name = f"{cut.prefix}.weight" if cut.prefix else "weight"
             weight = named[name] if name in named else cut.layer.get_parameter("weight").detach()
             links.append(link_of(cut.prefix, cut.layer, weight, cut.entered.detach(), cut.left))
-            gaps.append(_gap(cut.left, after, cotangent))
-            cotangent = links[-1].pull(gaps[-1].pulled.detach()[None])[0] if len(links) < len(cuts) else cotangent
+            gaps.append(gap_of(cut.left, after, cotangent))
+            delta = gaps[-1].delta.movedim(0, -1).contiguous()
+            cotangent = links[-1].pull(delta[None])[0].movedim(-1, 0)
     return Chain(tuple(reversed(links)), tuple(reversed(gaps)))
 
 
@@ -123,26 +69,6 @@ def _covered(cuts: list[Cut], layout: Layout, count: int) -> bool:
     prefixes = [cut.prefix for cut in cuts]
     single = len(set(prefixes)) == len(prefixes) and all(len(cut.left) == len(cut.entered) == count for cut in cuts)
     return single and {_prefix(name) for name in layout.names} == set(prefixes)
-
-
-def _gap(left: Tensor, after: Tensor, cotangent: Tensor) -> Gap:
-    """``cotangent``: ā, of the shape of ``after``; the last gap's is 1."""
-    own = cotangent.detach().requires_grad_(after.ndim > 0)
-    (pulled,) = torch.autograd.grad(after, left, own, create_graph=True)
-    if after.numel() != left.numel() or not after.ndim:
-        return Gap(left, after, own, pulled, None, None)
-    ones = torch.ones_like(after)
-    (slope,) = torch.autograd.grad(after, left, ones, create_graph=True)
-    made_up = (MADE_UP * torch.arange(1, after.numel() + 1, device=after.device).to(after)).cos().reshape(after.shape)
-    (probed,) = torch.autograd.grad(after, left, made_up, retain_graph=True)
-    expected = slope.detach() * made_up.reshape(left.shape)
-    if not torch.allclose(probed, expected, rtol=1e-5, atol=1e-6 * float(probed.abs().max())):
-        return Gap(left, after, own, pulled, None, None)
-    bend = torch.zeros_like(left)
-    if slope.requires_grad:
-        weighted = (slope * own.detach().reshape(left.shape)).sum()
-        (bend,) = torch.autograd.grad(weighted, left, retain_graph=True, materialize_grads=True)
-    return Gap(left, after, own, pulled, slope.detach(), bend)
 
 
 def _chained(lefts: list[Tensor], afters: list[Tensor]) -> bool:

@@ -14,7 +14,6 @@ one of them only.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor
 
 from whence.curvature.chain import Chain
+from whence.curvature.gap import AbstractGap
 from whence.curvature.link import Link
 from whence.parameters import Layout
 
@@ -41,7 +41,7 @@ class Entry:
 
 def add_rows(upper: Tensor, layout: Layout, chain: Chain, first: int, step: int) -> None:
     """Add the rows first, first + step, ... of each parameter, from its own column on, to ``upper``."""
-    shared = [_Shared.of(link, delta) for link, delta in zip(chain.links, chain.pulled, strict=True)]
+    shared = [_Shared.of(link, gap) for link, gap in zip(chain.links, chain.gaps, strict=True)]
     slices = layout.slices
     for own, link in enumerate(chain.links):
         size = max(left.numel() for left in (one.left for one in chain.links[own:]))
@@ -49,10 +49,16 @@ def add_rows(upper: Tensor, layout: Layout, chain: Chain, first: int, step: int)
         for channel, entries in _entries(layout, link, first, step).items():
             for start in range(0, len(entries), together):
                 part = entries[start : start + together]
-                rows = torch.tensor([entry.row for entry in part], device=upper.device)
+                rows = _rows(part)
                 for name, block in _blocks(chain, shared, own, channel, part):
                     if name in slices:
                         upper[rows, slices[name]] += block
+
+
+def _rows(entries: list[Entry]) -> slice | list[int]:
+    """Their rows, as a slice if they are neighbours."""
+    rows = [entry.row for entry in entries]
+    return slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] == len(rows) - 1 else rows
 
 
 def _entries(layout: Layout, link: Link, first: int, step: int) -> dict[int, list[Entry]]:
@@ -69,22 +75,18 @@ def _entries(layout: Layout, link: Link, first: int, step: int) -> dict[int, lis
 
 @dataclass(frozen=True)
 class _Shared:
-    """Of a layer: ``entered`` [window, batch·position] and ``delta`` [output, batch·position], for all rows."""
+    """Of a layer, for all rows: the windows of a and a row of ones [window + 1, position·batch], and δ
+    [output, position·batch].
+    """
 
     entered: Tensor
     delta: Tensor
 
     @classmethod
-    def of(cls, link: Link, delta: Tensor) -> _Shared:
-        return cls(_stacked(link, link.entered[None])[0], delta.transpose(0, 1).flatten(1))
-
-
-def _stacked(link: Link, value: Tensor) -> Tensor:
-    """The windows of [k, batch, input, ...] as [k, window, batch·position]."""
-    seen, spatial = link.windows(value), link.spatial
-    places, kernel = range(3, 3 + spatial), range(3 + spatial, 3 + 2 * spatial)
-    seen = seen.permute(0, 2, *kernel, 1, *places)
-    return seen.reshape(len(value), math.prod(seen.shape[1 : 2 + spatial]), -1)
+    def of(cls, link: Link, gap: AbstractGap) -> _Shared:
+        windows = link.windows(link.entered[None])[0]
+        ones = windows.new_ones(1, windows.shape[1])
+        return cls(torch.cat([windows, ones]), gap.delta.movedim(0, -1).flatten(1))
 
 
 def _blocks(
@@ -93,59 +95,47 @@ def _blocks(
     """(name, [entry, size of the parameter]) for every parameter from the layer ``own`` on."""
     links, gaps, last = chain.links, chain.gaps, len(chain.links) - 1
     only = channel if gaps[own].narrow else None
-    change = _seeds(links[own], shared[own], entries, only)
-    aheads: dict[int, Tensor] = {}
-    bends: dict[int, Tensor] = {}
-    for k in range(own, last + 1):
-        ahead, bends[k] = gaps[k].ahead(change, only if k == own else None)
-        if k < last:
-            aheads[k + 1] = ahead
-            change = links[k + 1].push(ahead, only if k == own else None)
+    ahead, bent = gaps[own].ahead(_seeds(links[own], shared[own], entries, only), only)
+    bends, windows = {own: bent}, {}
+    for k in range(own + 1, last + 1):
+        windows[k] = links[k].windows(ahead)
+        change = links[k].push(windows[k], only if k == own + 1 else None)
+        ahead, bends[k] = gaps[k].ahead(change)
     back = bends[last]
     for k in range(last, own - 1, -1):
-        link = links[k]
-        weight = _outer(back, shared[k].entered)
+        link, flat = links[k], back.flatten(2)
+        both = (flat.flatten(0, 1) @ shared[k].entered.T).reshape(*flat.shape[:2], -1)
+        weight, bias = both[:, :, :-1], both[:, :, -1]
         if k > own:
-            weight = weight + _windowed(link, aheads[k], shared[k].delta, only if k == own + 1 else None)
+            weight = weight + _windowed(link, windows[k], shared[k].delta, only if k == own + 1 else None)
         yield _name(link, "weight"), weight.flatten(1)
-        yield _name(link, "bias"), back.flatten(3).sum((1, 3)) if back.ndim > 3 else back.sum(1)
+        yield _name(link, "bias"), bias
         if k > own:
             back = gaps[k - 1].back(link.pull(back))
-            if k - 1 == own and only is not None:
-                back[:, :, only : only + 1] += bends[own]
-            else:
-                back = back + bends[k - 1]
+            part = slice(None) if k - 1 > own or only is None else slice(only, only + 1)
+            back[:, part] += bends[k - 1]
 
 
 def _seeds(link: Link, shared: _Shared, entries: list[Entry], only: int | None) -> Tensor:
-    """ż of the layer's own output for each entry [entry, batch, output, ...], of one output channel if that is all."""
+    """ż of the layer's own output for each entry [entry, output, ..., batch], of one output channel if that is all."""
     batch, outputs, *places = link.left.shape
-    ones = shared.entered.new_ones(1, shared.entered.shape[1])
-    windows = torch.cat([shared.entered, ones])
-    chosen = [len(windows) - 1 if entry.window is None else entry.window for entry in entries]
-    seeds = windows[chosen].reshape(len(entries), batch, 1, *places)
+    chosen = [-1 if entry.window is None else entry.window for entry in entries]
+    seeds = shared.entered[chosen].reshape(len(entries), 1, *places, batch)
     if only is not None:
         return seeds
-    full = seeds.new_zeros(len(entries), batch, outputs, *places)
+    full = seeds.new_zeros(len(entries), outputs, *places, batch)
     channel = entries[0].channel
-    full[:, :, channel : channel + 1] = seeds
+    full[:, channel : channel + 1] = seeds
     return full
 
 
-def _outer(back: Tensor, entered: Tensor) -> Tensor:
-    """Σ δ̇ aᵀ [entry, output, window]."""
-    flat = back.transpose(1, 2).reshape(len(back) * back.shape[2], -1)
-    return (flat @ entered.T).reshape(len(back), back.shape[2], -1)
-
-
-def _windowed(link: Link, ahead: Tensor, delta: Tensor, only: int | None) -> Tensor:
-    """Σ δ ȧᵀ [entry, output, window]; ``only``: the one channel that ``ahead`` has."""
-    seen = _stacked(link, ahead)
-    found = (seen.flatten(0, 1) @ delta.T).reshape(len(ahead), seen.shape[1], -1).transpose(1, 2)
+def _windowed(link: Link, windows: Tensor, delta: Tensor, only: int | None) -> Tensor:
+    """Σ δ ȧᵀ [entry, output, window] for the windows of ȧ; ``only``: the one channel of the input that they are of."""
+    found = (windows.flatten(0, 1) @ delta.T).reshape(*windows.shape[:2], -1).transpose(1, 2)
     if only is None:
         return found
-    kernel = seen.shape[1]
-    full = found.new_zeros(len(ahead), len(delta), link.weight.shape[1] * kernel)
+    kernel = windows.shape[1]
+    full = found.new_zeros(len(windows), len(delta), link.weight[0].numel())
     full[:, :, only * kernel : (only + 1) * kernel] = found
     return full
 

@@ -14,6 +14,7 @@ from whence.curvature.fisher import EmpiricalFisher
 from whence.curvature.gauss_newton import GaussNewton
 from whence.curvature.hessian import Hessian
 from whence.curvature.kfac import KFAC
+from whence.curvature.layer_damping import check_layer_damping
 from whence.curvature.operator import AbstractOperator, Matrix
 from whence.curvature.output_gradients import Fisher, OutputGradients
 from whence.curvature.sampled import SampledGaussNewton, uniform
@@ -31,6 +32,7 @@ Name: TypeAlias = Literal[
     "diagonal",
 ]
 DRAWING = ("kfac", "ekfac", "diagonal")
+BY_LAYER = ("kfac", "ekfac", "block-diagonal")
 
 
 @final
@@ -41,6 +43,8 @@ class Approximation:
     ``fisher``, ``samples``: of "kfac", "ekfac" and "diagonal" (:mod:`whence.curvature.output_gradients`).
     ``examples``: how many training examples it is estimated from, drawn by ``seed`` and id, instead of all; for
     "sampled-gauss-newton" drawn by how much curvature they carry, else uniformly, for a mean objective only.
+    ``layer_damping``: of "kfac", "ekfac" and "block-diagonal": this fraction of the mean eigenvalue of each layer's
+    block is added to it, beside the method's damping; parameters of no block get none.
     """
 
     kind: Name
@@ -48,6 +52,7 @@ class Approximation:
     samples: int = 1
     examples: int | None = None
     seed: int = 0
+    layer_damping: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Name):
@@ -57,6 +62,11 @@ class Approximation:
             raise ValueError(f"fisher={self.fisher!r} is an option of {list(DRAWING)}, not of {self.kind!r}")
         if self.examples is not None and self.examples < 1:
             raise ValueError(f"examples must be at least 1, not {self.examples}")
+        check_layer_damping(self.layer_damping)
+        if self.layer_damping and self.kind not in BY_LAYER:
+            raise ValueError(
+                f"layer_damping is an option of {list(BY_LAYER)}, not of {self.kind!r}: use the method's own damping"
+            )
 
     def of(self, objective: Objective) -> AbstractOperator:
         """The undamped curvature of an objective, penalty included."""
@@ -67,13 +77,13 @@ class Approximation:
             objective = objective.sample(drawn)
         drawing = (self.fisher, self.samples, self.seed)
         if self.kind == "kfac":
-            return KFAC(objective, *drawing)
+            return KFAC(objective, *drawing, layer_damping=self.layer_damping)
         if self.kind == "ekfac":
-            return EKFAC(objective, *drawing)
+            return EKFAC(objective, *drawing, layer_damping=self.layer_damping)
         if self.kind == "diagonal":
             return DiagonalGaussNewton(objective, *drawing)
         if self.kind == "block-diagonal":
-            return BlockDiagonal(objective)
+            return BlockDiagonal(objective, layer_damping=self.layer_damping)
         if self.kind == "block-diagonal-hessian":
             return BlockDiagonal(objective, "hessian")
         if self.kind == "empirical-fisher":

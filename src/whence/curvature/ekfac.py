@@ -32,6 +32,7 @@ from whence.curvature.kronecker import (
     sites_of,
     traced,
 )
+from whence.curvature.layer_damping import layer_damping
 from whence.curvature.operator import AbstractOperator, Diagonal
 from whence.curvature.output_gradients import Fisher, OutputGradients
 from whence.curvature.structured import KroneckerBlock, KroneckerBlocks
@@ -48,13 +49,14 @@ NUMBERS = 2**24
 @final
 @dataclass(frozen=True, eq=False)
 class EKFAC(AbstractEstimate):
-    """``fisher``, ``samples``, ``seed`` and ``bias`` as for KFAC; both passes see the same draws."""
+    """``fisher``, ``samples``, ``seed``, ``bias`` and ``layer_damping`` as for KFAC; both passes see the same draws."""
 
     objective: Objective
     fisher: Fisher = "exact"
     samples: int = 1
     seed: int = 0
     bias: Bias = "joint"
+    layer_damping: float = 0.0
 
     def work(self, mapper: AbstractMapper) -> AbstractOperator:
         o, sites = self.objective, sites_of(self.objective)
@@ -66,7 +68,8 @@ class EKFAC(AbstractEstimate):
             part = partial(_corrections, o.task, o.theta, o.batch_size, gradients, sites, pairs)
             found = mapper.sum(part, o.train.shards(mapper.shards))
             blocks = [replace(block, values=o.weight * found[str(number)]) for number, block in enumerate(blocks)]
-        return KroneckerBlocks(tuple(blocks), rest(o, sites, sums), sites.others) + Diagonal(o.decay.double())
+        whole = KroneckerBlocks(tuple(blocks), rest(o, sites, sums), sites.others)
+        return whole + Diagonal(o.decay.double() + layer_damping(whole, self.layer_damping))
 
 
 def _corrections(

@@ -24,7 +24,7 @@ from whence.task import AbstractTask
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 BLOCK = 256
-CHAIN_BATCH, PROBED = 128, 2
+CHAIN_BATCH, PROBED = 64, 2
 
 
 @final

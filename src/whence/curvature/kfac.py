@@ -14,6 +14,7 @@ from typing import final
 
 from whence.curvature.estimate import AbstractEstimate
 from whence.curvature.kronecker import Bias, bases, factor_sums, rest, sites_of
+from whence.curvature.layer_damping import layer_damping
 from whence.curvature.operator import AbstractOperator, Diagonal
 from whence.curvature.output_gradients import Fisher, OutputGradients
 from whence.curvature.structured import KroneckerBlocks
@@ -27,7 +28,7 @@ class KFAC(AbstractEstimate):
     """``fisher``, ``samples``, ``seed``: :mod:`whence.curvature.output_gradients`; nothing is drawn by default.
 
     ``bias``: ``"joint"``: a bias is one more column of its weight, so that the two are coupled; ``"separate"``: a block
-    of its own.
+    of its own. ``layer_damping``: :mod:`whence.curvature.layer_damping`.
     """
 
     objective: Objective
@@ -35,9 +36,11 @@ class KFAC(AbstractEstimate):
     samples: int = 1
     seed: int = 0
     bias: Bias = "joint"
+    layer_damping: float = 0.0
 
     def work(self, mapper: AbstractMapper) -> AbstractOperator:
         o, sites = self.objective, sites_of(self.objective)
         sums = factor_sums(o, sites, OutputGradients(self.fisher, self.samples, self.seed), self.bias, mapper)
-        blocks = tuple(block for _, block in bases(o, sites, sums, self.bias))
-        return KroneckerBlocks(blocks, rest(o, sites, sums), sites.others) + Diagonal(o.decay.double())
+        pairs = bases(o, sites, sums, self.bias)
+        found = KroneckerBlocks(tuple(block for _, block in pairs), rest(o, sites, sums), sites.others)
+        return found + Diagonal(o.decay.double() + layer_damping(found, self.layer_damping))
