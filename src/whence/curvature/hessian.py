@@ -23,7 +23,8 @@ from whence.objective import Objective
 from whence.task import AbstractTask
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-BLOCK = 256
+BLOCK, COLUMNS = 256, 8
+"""Rows of a matrix, and columns of a product, that go together where they can: memory grows with them."""
 CHAIN_BATCH, PROBED = 64, 2
 
 
@@ -67,8 +68,10 @@ def _loss_products(task: AbstractTask, theta: Tensor, batch_size: int, v: Tensor
         if not gradient.requires_grad:
             continue  # a loss that is linear in the parameters has no second derivative
         if together:
-            (block,) = torch.autograd.grad(gradient, point, v.T, is_grads_batched=True)
-            found += block.T
+            for start in range(0, v.shape[1], COLUMNS):
+                part = slice(start, start + COLUMNS)
+                (block,) = torch.autograd.grad(gradient, point, v[:, part].T, retain_graph=True, is_grads_batched=True)
+                found[:, part] += block.T
             continue
         for column in range(v.shape[1]):
             (product,) = torch.autograd.grad(gradient, point, v[:, column].contiguous(), retain_graph=True)
