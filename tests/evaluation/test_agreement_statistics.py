@@ -36,6 +36,12 @@ def test_pearson_at_any_scale(scale: float) -> None:
     assert statistics.pearson(scale * x, y / scale) == pytest.approx(stats.pearsonr(x, y)[0], abs=1e-12)
 
 
+def test_float32_scores_are_correlated_in_float64() -> None:
+    x, y = (100 + RNG.normal(size=(2, 20_000))).astype(np.float32)
+    expected = stats.pearsonr(x.astype(np.float64), y.astype(np.float64))[0]
+    assert statistics.pearson(x, y) == pytest.approx(expected, abs=1e-12)
+
+
 def test_top_k_overlap_shares_ties() -> None:
     actual = np.array([5.0, -4.0, 3.0, 2.0, 1.0])
     assert statistics.top_k_overlap(np.array([0.1, -9.0, 8.0, 0.2, 0.3]), actual, 2) == 0.5

@@ -85,3 +85,17 @@ def test_tuning_takes_the_fastest_batch_and_changes_nothing_else(monkeypatch: py
     tuned = tuning.tuned(objective, (64, 128, 256, 512, 1024))
     assert tuned.batch_size == 128
     assert replace(tuned, batch_size=objective.batch_size) == objective
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products_are_centred_in_float64_whatever_holds_them(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small differences of large numbers: a mean of float32 numbers in float32 would be off by more than a part."""
+    given = (1e4 + directions(3000, 2)).to(dtype)
+    expected = 0.1 * (given.double() - given.double().mean(0))
+    for size in (1, 1000, products.CENTRED):
+        monkeypatch.setattr(products, "CENTRED", size)
+        found = given.clone()
+        assert products.centred(found, 0.1) is found
+        torch.testing.assert_close(found.double(), expected, rtol=torch.finfo(dtype).eps, atol=1e-11)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,5 +115,26 @@ def test_float32_models_give_the_same_scores_less_exactly(method: cases.Method) 
     expected = attributor.fit(exact.task, exact.train).attribute(exact.queries)
     found = attributor.fit(rough.task, rough.train).attribute(rough.queries)
     assert found.attrs["precision"] == "float32"
-    assert found.dtype == np.float64
+    assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-3 * float(abs(expected).max()))
+
+
+@pytest.mark.parametrize("method", [cases.INFLUENCE[0], cases.BASELINES[3]])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_scores_have_the_models_precision_and_keep_it_on_disk(
+    method: cases.Method, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    exact, held = problem("mlp"), problem("mlp", dtype=dtype)
+    expected = method.fit(exact).attribute(exact.queries)
+    scores = method.fit(held).attribute(held.queries)
+    assert str(scores.dtype) == str(dtype).removeprefix("torch.") == scores.attrs["precision"]
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=20 * torch.finfo(dtype).eps * float(abs(expected).max()))
+    loaded = wh.load(scores.whence.save(tmp_path / "scores"))
+    assert loaded.dtype == scores.dtype
+    np.testing.assert_array_equal(loaded, scores)
+
+
+def test_a_model_in_half_precision_has_scores_in_float32() -> None:
+    p = problem("mlp", dtype=torch.float16)
+    scores = wh.GradientDot().fit(p.task, p.train).attribute(p.queries)
+    assert (scores.attrs["precision"], scores.dtype) == ("float16", np.float32)

@@ -148,7 +148,7 @@ class Explainer:
     def attribute(
         self, queries: Any, k: int | None = None, *, verify: int | None = None, refit: AbstractRefit | None = None
     ) -> xr.DataArray:
-        """Scores [query, train] for queries as :func:`whence.as_examples` takes them.
+        """Scores [query, train] in the model's precision for queries as :func:`whence.as_examples` takes them.
 
         With ``k``: only training examples that are among the k most helpful or k most harmful of some query.
         With ``verify``: so many of the most influential of each query are left out for real, see :meth:`verify`;
@@ -171,9 +171,9 @@ class Explainer:
             coords["query_residual"] = ("query", scored.residual)
         if scored.converged is not None:
             coords["query_converged"] = ("query", scored.converged)
-        array = results.scores(
-            _array(scored.values), labels, self.train_labels, self.described(scored.solver, scored.notes), **coords
-        )
+        values = scored.values.to(torch.promote_types(o.theta.dtype, torch.float32))
+        attrs = self.described(scored.solver, scored.notes)
+        array = results.scores(values.detach().cpu().numpy(), labels, self.train_labels, attrs, **coords)
         warn_unless_converged(scored.solver, stacklevel=2)
         if verify is not None:
             array = self.verify(array, examples, verify, refit)
@@ -212,7 +212,7 @@ class Explainer:
         warn_unless_converged(scored.solver, stacklevel=2)
         coords = self.train_labels.coordinates("train")
         return xr.DataArray(
-            _array(scored.values),
+            _double(scored.values),
             dims=("train",),
             coords=coords,
             name="self_influence",
@@ -230,7 +230,7 @@ class Explainer:
         layout = self.objective.task.layout
         names = np.repeat(layout.names, layout.sizes)
         coords = {"train": wanted.ids, "parameter_name": ("parameter", names)}
-        return xr.DataArray(_array(values), dims=("train", "parameter"), coords=coords, name="parameter_change")
+        return xr.DataArray(_double(values), dims=("train", "parameter"), coords=coords, name="parameter_change")
 
     def save(self, path: str | Path) -> Path:
         """Write what was prepared to a folder, whole or not at all; ``attributor.load`` reads it."""
@@ -265,6 +265,6 @@ def _version() -> str:
     return version("whence")
 
 
-def _array(values: Tensor) -> npt.NDArray[np.float64]:
+def _double(values: Tensor) -> npt.NDArray[np.float64]:
     found: npt.NDArray[np.float64] = values.detach().double().cpu().numpy()
     return found

@@ -60,7 +60,7 @@ class Loss(AbstractAttributor):
         return Prepared({"losses": functional.evaluate(objective.task, objective.theta, objective.train)})
 
     def score(self, objective: Objective, prepared: Prepared, queries: Examples, mapper: AbstractMapper) -> Scored:
-        return Scored(prepared.tensors["losses"].expand(len(queries), -1).double(), solver_report())
+        return Scored(prepared.tensors["losses"].repeat(len(queries), 1), solver_report())
 
 
 @final
@@ -84,7 +84,7 @@ class GradientNorm(AbstractAttributor):
         return Prepared({"norms": torch.cat([piece.norm(dim=1) for _, piece in pieces])})
 
     def score(self, objective: Objective, prepared: Prepared, queries: Examples, mapper: AbstractMapper) -> Scored:
-        return Scored(prepared.tensors["norms"].expand(len(queries), -1).double(), solver_report())
+        return Scored(prepared.tensors["norms"].repeat(len(queries), 1), solver_report())
 
 
 @final

@@ -33,7 +33,7 @@ from whence.solvers.conjugate_gradient import ConjugateGradient
 from whence.solvers.factored import Factored
 from whence.solvers.solver import AbstractSolver, Solution, State
 
-SOLVED_BYTES = 2**25
+SOLVED_BYTES = 2**24
 """Of the right-hand sides in float64 that are solved together."""
 
 
@@ -75,9 +75,7 @@ class InfluenceFunction(AbstractAttributor):
         solution = self._piece_by_piece(objective, prepared, queries)
         plan = products.plan_products(task, theta, objective.train, len(queries), objective.batch_size)
         found = products.products_of_all(task, theta, objective.train, solution.value, plan, mapper)
-        if objective.mean:
-            found -= found.mean(0)
-        found *= objective.removal
+        found = products.centred(found, objective.removal) if objective.mean else found
         notes = {"gradient_mode": plan.mode, "gradient_way": plan.way, "gradient_reason": plan.reason}
         report = certificate(self.solver.name, solution)
         return Scored(found.T, report, solution.residual, solution.converged, notes)

@@ -74,7 +74,7 @@ def harm(scores: xr.DataArray) -> xr.DataArray:
     array = results.check(scores)
     if array.attrs["sign"] != results.SIGN:
         raise results.ResultError(f"scores by {array.attrs['method']} say nothing of help or harm")
-    return -array.mean("query")
+    return -array.mean("query", dtype=np.float64)
 
 
 def neighbour_disagreement(similarity: xr.DataArray, k: int = 10) -> xr.DataArray:

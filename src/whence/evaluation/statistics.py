@@ -16,6 +16,7 @@ def pearson(x: Array, y: Array) -> float:
     """Pearson's correlation; NaN below 3 pairs, for a constant side or for values that are not finite."""
     if len(x) < SMALLEST_GROUP or not np.isfinite([x, y]).all() or constant(x) or constant(y):
         return np.nan
+    x, y = (np.asarray(values, dtype=np.float64) for values in (x, y))  # of scores that may be in float32
     return _cosine(x - x.mean(), y - y.mean())
 
 

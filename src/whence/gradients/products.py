@@ -26,6 +26,8 @@ Mode: TypeAlias = Literal["forward", "reverse"]
 
 LARGEST = 2**25
 """Bytes of products that come in one piece."""
+CENTRED = 2**19
+"""Bytes of products, in float64, that are centred at once."""
 MANY = 32
 """From so many directions on rows are taken without timing: forward mode would pass over the data for each."""
 FORWARD_LACKS = ("forward AD", "forward mode", "forward-mode", "jvp", "autograd.Function", "functorch")
@@ -64,14 +66,28 @@ def products_of_all(
     mapper: AbstractMapper,
     of: functional.Of = "loss",
 ) -> Tensor:
-    """The same [n, k] in float64, worked out where the mapper says, in pieces that are small beside the whole."""
+    """The same [n, k], worked out where the mapper says, in pieces that are small beside the whole.
+
+    In the model's precision; in float32 where that is half precision, in which a scaled score may vanish.
+    """
     part = partial(products, task, theta, directions=directions, plan=plan, of=of)
     count, width = len(examples), directions.shape[1]
     pieces = examples.shards(max(mapper.shards, count * width * theta.element_size() // LARGEST))
     starts = np.cumsum([0, *map(len, pieces)])
-    found = theta.new_empty(count, width, dtype=torch.float64)
+    found = theta.new_empty(count, width, dtype=torch.promote_types(theta.dtype, torch.float32))
     for number, piece in mapper.map(part, pieces):
         found[starts[number] : starts[number + 1]] = piece
+    return found
+
+
+def centred(found: Tensor, factor: float) -> Tensor:
+    """``factor``·(found − its mean over the rows) in place of found [n, k]; in float64, a piece at a time."""
+    pieces = torch.split(found, max(1, CENTRED // (8 * found.shape[1])))
+    mean = found.new_zeros(found.shape[1], dtype=torch.float64)
+    for piece in pieces:
+        mean += piece.sum(0, dtype=torch.float64) / len(found)
+    for piece in pieces:
+        piece.copy_(factor * (piece.double() - mean))
     return found
 
 

@@ -164,9 +164,9 @@ def _counted(counts: dict[Any, int]) -> str:
 
 
 def _by_class(row: xr.DataArray) -> str:
-    label = row["train_label"].values
-    total = {int(c): float(np.abs(row.values[label == c]).mean()) for c in np.unique(label)}
-    mean = {int(c): float(row.values[label == c].mean()) for c in np.unique(label)}
+    label, values = row["train_label"].values, row.values.astype(np.float64)
+    total = {int(c): float(np.abs(values[label == c]).mean()) for c in np.unique(label)}
+    mean = {int(c): float(values[label == c].mean()) for c in np.unique(label)}
     largest, helpful = max(total, key=lambda c: total[c]), max(mean, key=lambda c: mean[c])
     rest = float(np.mean([value for c, value in total.items() if c != largest]))
     return (
