@@ -53,6 +53,10 @@ CHAINS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "tanh": (networks.mlp, (4,)),
     "no bias, gelu": (lambda: nn.Sequential(nn.Linear(4, 5, bias=False), nn.GELU(), nn.Linear(5, 3, bias=False)), (4,)),
     "relu": (lambda: nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)), (4,)),
+    "in place": (
+        lambda: nn.Sequential(nn.Linear(4, 5), nn.ReLU(inplace=True), nn.Linear(5, 3), nn.Tanh(), nn.Linear(3, 3)),
+        (4,),
+    ),
     "softmax between": (lambda: nn.Sequential(nn.Linear(4, 5), nn.Softmax(1), nn.Linear(5, 3)), (4,)),
     "norm between": (
         lambda: nn.Sequential(nn.Linear(4, 5), nn.LayerNorm(5, elementwise_affine=False), nn.Linear(5, 3)),
@@ -163,6 +167,23 @@ def test_rows_that_do_not_give_autograds_products_are_not_taken(monkeypatch: pyt
     assert hessian._chained(o.task, o.theta, o.train)
     monkeypatch.setattr(hessian, "add_rows", lambda upper, *rest: upper.fill_(1.0))
     assert not hessian._chained(o.task, o.theta, o.train)
+
+
+def test_what_cannot_be_vectorised_is_differentiated_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    o = objective(*CHAINS["tanh"])
+
+    def refuses(message: str) -> Any:
+        def raised(*given: Any) -> None:
+            raise RuntimeError(message)
+
+        return raised
+
+    monkeypatch.setattr(hessian, "add_rows", refuses("Batching rule not implemented for aten::odd; vmap has none"))
+    assert not hessian._chained(o.task, o.theta, o.train)
+    assert_equal(wh.Hessian(o).dense(), oracles.objective_hessian(o))
+    monkeypatch.setattr(hessian, "add_rows", refuses("out of memory"))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        wh.Hessian(o).dense()
 
 
 def test_a_loss_that_is_linear_in_the_output_has_no_curvature_there() -> None:

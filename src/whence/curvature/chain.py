@@ -94,7 +94,7 @@ def _cutting(module: nn.Module, layout: Layout, cuts: list[Cut]) -> Iterator[Non
                 if not args or not isinstance(output, Tensor) or not linkable(layer, args[0]):
                     return None
                 cuts.append(Cut(prefix, layer, args[0], output.detach().requires_grad_()))
-                return cuts[-1].left
+                return cuts[-1].left.clone()  # what works in place must not meet a leaf
 
             handles.append(layer.register_forward_hook(note))
     try:
