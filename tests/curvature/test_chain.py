@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import networks
 import oracles
 import whence as wh
-from whence.curvature import chain_rows, hessian
+from whence.curvature import chain_rows, gap, hessian
 from whence.curvature.chain import chain_of
 from whence.objective import Objective, objective_of
 
@@ -125,6 +125,17 @@ def test_the_dense_hessian_is_autograds(name: str, monkeypatch: pytest.MonkeyPat
     assert_equal(wh.Hessian(o).dense(), oracles.objective_hessian(o))
 
 
+@pytest.mark.parametrize("name", ["softmax between", "norm between", "pooled, averaged", "one dimension"])
+def test_what_is_large_is_differentiated_by_its_graph(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gap, "SMALL", 0)
+    o = objective(*CHAINS[name])
+    chain = chain_of(o.task, o.theta, o.train.take(slice(None)))
+    assert chain is not None
+    assert any(isinstance(one, gap.ByGraph) for one in chain.gaps)
+    monkeypatch.setattr(hessian, "second_derivatives", None)
+    assert_equal(wh.Hessian(o).dense(), oracles.objective_hessian(o))
+
+
 @pytest.mark.parametrize("name", ["tanh", "stride, padding, dilation", "pooled, averaged"])
 def test_cutting_by_examples_rows_and_entries_changes_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     o = objective(*CHAINS[name])
@@ -147,7 +158,7 @@ def test_only_what_is_elementwise_stays_in_one_channel() -> None:
         o = objective(*CHAINS[name])
         chain = chain_of(o.task, o.theta, o.train.take(slice(None)))
         assert chain is not None
-        assert [gap.narrow for gap in chain.gaps] == narrow
+        assert [one.narrow for one in chain.gaps] == narrow
 
 
 @pytest.mark.parametrize("name", NO_CHAINS)
