@@ -14,7 +14,7 @@ import cases
 import oracles
 import whence as wh
 from problems import LINEAR, NAMES, problem
-from whence.curvature import gauss_newton
+from whence.curvature import gauss_newton, one_linear
 from whence.mapping import AbstractMapper
 from whence.objective import Objective
 
@@ -42,6 +42,7 @@ def assert_equal(found: Tensor, like: Tensor) -> None:
 @pytest.mark.parametrize("kind", ["hessian", "gauss-newton"])
 def test_products_matrix_and_diagonal(kind: str, name: str, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gauss_newton, "ROWS_BATCH", 5)
+    monkeypatch.setattr(one_linear, "NUMBERS", 60)
     o = off_the_minimum(name, objective)
     operator = wh.Hessian(o) if kind == "hessian" else wh.GaussNewton(o)
     matrix = expected(kind, name, objective)

@@ -87,9 +87,9 @@ def _loss_matrix(task: AbstractTask, theta: Tensor, batch_size: int, piece: tupl
     layer for every row. At a chain of layers many rows go together (:mod:`whence.curvature.chain_rows`).
     """
     examples, first, step = piece
+    chained = _chained(task, theta, examples)
     upper = theta.new_zeros(len(theta), len(theta))
     slices, together = list(task.layout.slices.values()), many_at_once(task)
-    chained = _chained(task, theta, examples)
     for _, batch in examples.batches(min(batch_size, CHAIN_BATCH) if chained else batch_size):
         chain = chain_of(task, theta, batch) if chained else None
         if chain is not None:
@@ -124,7 +124,8 @@ def _chained(task: AbstractTask, theta: Tensor, examples: Examples) -> bool:
         return False  # an operation between two layers that cannot be differentiated many times at once
     vector = torch.arange(1, len(theta) + 1, device=theta.device).to(theta).cos()[:, None]
     expected = _loss_products(task, theta, len(few), vector, few)
-    error_of = (torch.triu(upper) + torch.triu(upper, 1).T) @ vector - expected
+    upper.triu_()  # in place: a second matrix of this size may not fit
+    error_of = upper @ vector + upper.T @ vector - upper.diagonal()[:, None] * vector - expected
     tolerance = (1e-9 if theta.dtype == torch.float64 else 1e-4) * float(expected.abs().max().clamp(min=1e-6))
     return float(error_of.abs().max()) <= tolerance
 

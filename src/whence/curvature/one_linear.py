@@ -13,7 +13,8 @@ from whence.examples import Examples
 from whence.gradients.last_layer import sole_layer
 from whence.task import AbstractTask
 
-BATCH = 2048
+NUMBERS = 2**22
+"""How many numbers of weighted inputs are held at once."""
 
 
 @torch.no_grad()
@@ -24,7 +25,7 @@ def linear_gram(task: AbstractTask, theta: Tensor, examples: Examples) -> Tensor
         return None
     width, outputs = layer.in_features + 1, layer.out_features
     total = theta.new_zeros(outputs, width, outputs, width)
-    for _, batch in examples.batches(BATCH):
+    for _, batch in examples.batches(max(1, NUMBERS // (outputs * width))):
         batch = batch.to(theta.dtype, theta.device)
         if not isinstance(batch.inputs, Tensor) or batch.inputs.ndim != 2:
             return None

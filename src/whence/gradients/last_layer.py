@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from whence.batch import Batch
 from whence.examples import Examples, TensorSource
+from whence.gradients.layers import plain
 from whence.objective import Objective
 from whence.task import AbstractTask
 
@@ -122,7 +123,7 @@ def sole_layer(task: AbstractTask) -> nn.Linear | None:
 
 
 def _plain(layer: nn.Module) -> bool:
-    return type(layer) is nn.Linear and not layer._forward_hooks and not layer._forward_pre_hooks
+    return type(layer) is nn.Linear and plain(layer) and not layer._forward_hooks
 
 
 def _alone(task: AbstractTask) -> str | None:
