@@ -43,11 +43,14 @@ FAMILIES = (
     Family("gradient dot product", ("whence_gradient_dot",), ("kronfluence_identity",)),
     Family("TracIn", ("whence_tracin",), ("captum_tracincp", "dattri_tracin")),
     Family("TracIn, last layer", ("whence_tracin_last",), ("captum_tracincp_fast",)),
-    Family("diagonal", ("whence_diagonal",), ("kronfluence_diagonal",)),
+    Family("diagonal", ("whence_diagonal", "whence_diagonal_free"), ("kronfluence_diagonal",)),
     Family("KFAC", ("whence_kfac",), ("kronfluence_kfac",)),
     Family(
         "EKFAC",
-        ("whence_ekfac_sampled_layer", "whence_ekfac_layer", "whence_ekfac_sampled", "whence_ekfac"),
+        (
+            *("whence_ekfac_layer_free", "whence_ekfac_sampled_layer", "whence_ekfac_layer"),
+            *("whence_ekfac_sampled", "whence_ekfac"),
+        ),
         ("kronfluence_ekfac", "kronfluence_ekfac_defdamp", "dattri_ekfac", "pydvl_ekfac", "pydvl_ekfac_conv"),
     ),
     Family("TRAK, 512 dimensions", ("whence_trak512",), ("traker512", "dattri_trak512")),

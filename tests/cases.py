@@ -13,7 +13,8 @@ from torch import Tensor
 
 import whence as wh
 from whence.attribution.answer import Prepared, Scored
-from whence.attribution.attributor import AbstractAttributor, Explainer
+from whence.attribution.attributor import AbstractAttributor
+from whence.attribution.explainer import Explainer
 from whence.curvature.operator import AbstractOperator, Diagonal
 from whence.examples import Examples
 from whence.mapping import AbstractMapper

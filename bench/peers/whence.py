@@ -46,11 +46,15 @@ def late_layers(question: Question) -> list[str]:
     return [name for name, owner in owners.items() if owner in late]
 
 
-def attribution(question: Question, build: Build, studied: Studied = everything) -> Score:
-    """Fit what ``build(whence, question)`` makes, for the parameters that ``studied`` names."""
+def attribution(question: Question, build: Build, studied: Studied = everything, penalised: bool = True) -> Score:
+    """Fit what ``build(whence, question)`` makes, for the parameters that ``studied`` names.
+
+    Without the penalty in the curvature where not ``penalised``, as in peers that never see it.
+    """
     import whence as wh
 
-    task = wh.Classification(question.model, weight_decay=question.penalty, only=studied(question))
+    penalty = question.penalty if penalised else 0.0
+    task = wh.Classification(question.model, weight_decay=penalty, only=studied(question))
     try:
         explainer = build(wh, question).fit(task, question.train)
     except (AttributeError, ImportError, ValueError) as error:
@@ -120,7 +124,8 @@ def plain(wh: Any, question: Question, name: str) -> Any:
 
 
 def _row(kind: str, setup: str, penalty: str, build: Build, studied: Studied = everything) -> Row:
-    return Row(kind, setup, penalty, partial(attribution, build=build, studied=studied))
+    """``penalty``: "yes", "none" where the method has no curvature, or "no" where it is left out."""
+    return Row(kind, setup, penalty, partial(attribution, build=build, studied=studied, penalised=penalty != "no"))
 
 
 GN, SAMPLED = "the dense Gauss-Newton matrix", "the Gauss-Newton matrix of the examples that carry most curvature"
@@ -171,6 +176,7 @@ ROWS = {
         late_layers,
     ),
     **_small("diagonal", "diagonal"),
+    "whence_diagonal_free": _row("diagonal", "curvature diagonal", "no", partial(approximate, curvature="diagonal")),
     **_small("factored", "kfac"),
     **_small("factored", "ekfac"),
     **_small("factored", "ekfac", fisher="sampled"),
@@ -178,6 +184,7 @@ ROWS = {
     "whence_ekfac_sampled_layer": _row(
         "factored", f"curvature ekfac, fisher sampled, {HEURISTIC}", "yes", partial(damped_by_layer, fisher="sampled")
     ),
+    "whence_ekfac_layer_free": _row("factored", f"curvature ekfac, {HEURISTIC}", "no", damped_by_layer),
     **_small("factored", "block-diagonal"),
     **_small("sampled", "sampled-gauss-newton", examples=100),
     **_small("sampled", "sampled-gauss-newton", examples=300),

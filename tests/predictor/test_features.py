@@ -101,6 +101,10 @@ def test_refuses() -> None:
     task = wh.Classification(nn.Sequential(nn.Linear(5, 3), nn.Tanh()).double())
     with pytest.raises(ValueError, match=r"end the model in one nn.Linear"):
         pair_features(task, queries, train)
+    idle = nn.ModuleDict({"used": nn.Linear(5, 3), "idle": nn.Linear(5, 3)}).double()
+    idle.forward = lambda inputs: idle["used"](inputs)  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match=r"end the model in one nn.Linear"):
+        pair_features(wh.Classification(idle), queries, train)
     with pytest.raises(ValueError, match="needs a classification"):
         pair_features(wh.Regression(nn.Linear(5, 1)), queries, train)
     with pytest.raises(ValueError, match="one name"):

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from whence.attribution.attributor import Explainer
+from whence.attribution.explainer import Explainer
 from whence.attribution.solved import solved
 from whence.gradients import rows
 

@@ -16,7 +16,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from whence.attribution.attributor import Explainer
+from whence.attribution.explainer import Explainer
 from whence.attribution.solved import solved
 from whence.batch import Batch
 from whence.gradients import functional

@@ -22,12 +22,14 @@ from typing import Any, final
 
 import torch
 import xarray as xr
-from torch import Tensor, nn
+from torch import Tensor
 
 from whence.attribution.answer import Prepared, Scored
-from whence.attribution.attributor import AbstractAttributor, Explainer
+from whence.attribution.attributor import AbstractAttributor
+from whence.attribution.explainer import Explainer
 from whence.examples import Examples, as_examples
-from whence.gradients import functional, layers, rows
+from whence.gradients import functional, rows
+from whence.gradients.watch import gathered, output_layer
 from whence.mapping import AbstractMapper
 from whence.objective import Objective
 from whence.parameters import layout_of
@@ -38,6 +40,10 @@ from whence.solvers.dense import LARGEST
 from whence.task import AbstractTask
 
 NAME = "Newton on the last layer"
+NO_SUM = (
+    "the model's output is not that of a linear layer over features [batch, feature] which is used once and "
+    "studied, so it is no sum over training examples: use InfluenceFunction or Similarity."
+)
 
 
 @final
@@ -72,8 +78,8 @@ class RepresenterPoints(AbstractAttributor):
         return f"{task.quantity} without the example's term of the last layer (first order)", task.measured_unit
 
     def prepare(self, objective: Objective, mapper: AbstractMapper) -> Prepared:
-        prefix = last_layer(objective)
-        entered = features(objective, prefix, objective.train)
+        prefix = _last_layer(objective)
+        entered = _features(objective, prefix, objective.train)
         head = self._head(objective, prefix, entered)
         count = len(head.task.module.weight.reshape(-1))  # type: ignore[operator]
         found, evaluations = self._fitted(head, count)
@@ -112,7 +118,7 @@ class RepresenterPoints(AbstractAttributor):
 
     def _asked(self, objective: Objective, prepared: Prepared, queries: Examples) -> tuple[Tensor, Tensor]:
         """The outputs of queries by the fitted last layer, and f_i·f_q/λ + 1/λ_b (where there is such a penalty)."""
-        entered = features(objective, prepared.notes["layer"], queries)
+        entered = _features(objective, prepared.notes["layer"], queries)
         head = self._head(objective, prepared.notes["layer"], entered, queries)
         penalties = prepared.notes["penalties"]
         kernel = entered @ prepared.tensors["features"].T / penalties["weight"]
@@ -122,7 +128,7 @@ class RepresenterPoints(AbstractAttributor):
     def _head(self, objective: Objective, prefix: str, entered: Tensor, examples: Examples | None = None) -> Objective:
         """The last layer alone as a model of its inputs [n, feature], in float64, with the penalty it has."""
         task, layout = copy.copy(objective.task), objective.task.layout
-        task.module = copy.deepcopy(dict(objective.task.module.named_modules())[prefix]).double()
+        task.module = copy.deepcopy(objective.task.module.get_submodule(prefix)).double()
         full = {name: f"{prefix}.{name}" if prefix else name for name in ("weight", "bias")}
         studied = [name for name, whole in full.items() if whole in layout.names]
         task.module.requires_grad_(True)
@@ -161,7 +167,7 @@ def representer_values(explainer: Explainer, queries: Any) -> xr.DataArray:
     kernel = method._asked(objective, prepared, examples)[1]
     values = -objective.weight * kernel[:, :, None] * prepared.tensors["slopes"]
     return xr.DataArray(
-        values.numpy(),
+        values.cpu().numpy(),
         dims=("query", "train", "output"),
         coords={"query": examples.ids, "train": objective.train.ids},
         name="representer_value",
@@ -169,33 +175,23 @@ def representer_values(explainer: Explainer, queries: Any) -> xr.DataArray:
     )
 
 
-def last_layer(objective: Objective) -> str:
-    """The name of the linear layer whose output is the model's; raises ValueError if there is none."""
-    batch = objective.train.take(slice(0, 2))
-    tape = layers.record(objective.task, objective.theta, batch)
-    for call in reversed(tape.calls):
-        flat = isinstance(call.layer, nn.Linear) and call.entered.ndim == 2
-        if flat and call.left.shape == tape.output.shape and torch.equal(call.left, tape.output):
-            if sum(call.prefix == other.prefix for other in tape.calls) > 1:
-                break
-            size = sum(parameter.numel() for parameter in call.layer.parameters())
-            if size > LARGEST:
-                raise ValueError(f"the last layer has {size} parameters; representer points take up to {LARGEST}")
-            return call.prefix
-    raise ValueError(
-        "the model's output is not that of a linear layer over features [batch, feature] which is used once and "
-        "studied, so it is no sum over training examples: use InfluenceFunction or Similarity."
-    )
+def _last_layer(objective: Objective) -> str:
+    """The name of the linear layer that puts out what the model does; raises ValueError if there is none."""
+    prefix = output_layer(objective.task, objective.theta, objective.train.take(slice(0, 2)))
+    if prefix is None:
+        raise ValueError(NO_SUM)
+    size = sum(parameter.numel() for parameter in objective.task.module.get_submodule(prefix).parameters())
+    if size > LARGEST:
+        raise ValueError(f"the last layer has {size} parameters; representer points take up to {LARGEST}")
+    return prefix
 
 
-@torch.no_grad()
-def features(objective: Objective, prefix: str, examples: Examples, batch_size: int = 1024) -> Tensor:
-    """What enters the last layer for each example [n, feature], in float64."""
-    found = []
-    for _, batch in examples.batches(batch_size):
-        tape = layers.record(objective.task, objective.theta, batch)
-        found.append(next(call.entered for call in tape.calls if call.prefix == prefix).double().cpu())
-    return torch.cat(found)
+def _features(objective: Objective, prefix: str, examples: Examples) -> Tensor:
+    """What enters the last layer for each example [n, feature], in float64; raises ValueError if not of each."""
+    found = gathered(objective.task, objective.theta, prefix, examples)
+    if found is None:
+        raise ValueError(NO_SUM)
+    return found[0]
 
 
 def _unexplained(head: Objective, count: int) -> float:

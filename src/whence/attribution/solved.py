@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from whence.attribution.attributor import Explainer
 from whence.attribution.certificate import certificate, warn_unless_converged
+from whence.attribution.explainer import Explainer
 from whence.attribution.influence import InfluenceFunction
 from whence.examples import as_examples
 from whence.gradients.labels import checked_labels

@@ -15,7 +15,8 @@ import torch
 import xarray as xr
 
 from whence import results
-from whence.attribution.attributor import AbstractAttributor, Explainer
+from whence.attribution.attributor import AbstractAttributor
+from whence.attribution.explainer import Explainer
 from whence.card.plan import Plan
 from whence.evaluation import neighbour_disagreement
 from whence.examples import Examples

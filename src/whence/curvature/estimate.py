@@ -55,5 +55,8 @@ class Totals(dict[str, Tensor]):
         return Totals({name: value + other[name] for name, value in self.items()})
 
     def collect(self, name: str, value: Tensor) -> None:
-        """Add in float64."""
-        self[name] = self[name] + value.double() if name in self else value.double()
+        """Add in float64, in place: the sum of a wide layer is large, and a new one a batch leaves holes in memory."""
+        if name in self:
+            self[name] += value
+        else:
+            self[name] = value.to(torch.float64, copy=True)

@@ -137,7 +137,10 @@ def second_derivatives(gradient: Tensor, pieces: list[Tensor], units: Tensor, to
         found = torch.autograd.grad(
             gradient, pieces, block, retain_graph=True, is_grads_batched=together, materialize_grads=True
         )
-        rows.append(torch.cat([piece.reshape(-1, like.numel()) for piece, like in zip(found, pieces, strict=True)], 1))
+        count = len(block) if together else 1
+        pulled = [piece.reshape(-1, like.numel()) for piece, like in zip(found, pieces, strict=True)]
+        # the zeros of what is never used come once, not once a unit
+        rows.append(torch.cat([piece.expand(count, -1) for piece in pulled], 1))
     return torch.cat(rows)
 
 

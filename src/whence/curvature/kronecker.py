@@ -67,15 +67,16 @@ class Sites:
 
 
 def sites_of(objective: Objective) -> Sites:
-    """Which layers can be taken apart: plain ones whose gradients by hooks equal autograd's for a few examples."""
+    """Which layers can be taken apart: plain ones in use whose gradients by hooks are autograd's for a few examples."""
     task, slices = objective.task, objective.task.layout.slices
+    used = {call.prefix for call in layers.record(task, objective.theta, objective.train.take(slice(0, 1))).calls}
     good = rows.agreeing(task, objective.theta, objective.train)
     found, covered = [], set()
     for prefix, layer in task.module.named_modules():
         own = [f"{prefix}.{kind}" if prefix else kind for kind in ("weight", "bias")]
         studied = {name for name in own if name in slices}
         grouped = isinstance(layer, layers.CONVOLUTIONS) and layer.groups > 1
-        if type(layer) not in layers.LAYERS or grouped or not studied or not studied <= good:
+        if prefix not in used or type(layer) not in layers.LAYERS or grouped or not studied or not studied <= good:
             continue
         weight, bias = ((slices[name].start, slices[name].stop) if name in slices else (0, 0) for name in own)
         found.append(Site(prefix, weight, bias, layer.num_embeddings if isinstance(layer, nn.Embedding) else 0))
@@ -201,8 +202,8 @@ def _collect_inputs(sums: Totals, site: Site, calls: list[layers.Call], joint: b
     a = entered(calls)
     count, moment = float(a.shape[0] * a.shape[1]), _moment(a)
     if joint:  # the bias is the weight of an input that is 1
-        sides = a.sum((0, 1))[:, None]
-        moment = torch.cat([torch.cat([moment, sides], 1), torch.cat([sides.T, sides.new_full((1, 1), count)], 1)])
+        moment = torch.nn.functional.pad(moment, (0, 1, 0, 1), value=count)
+        moment[:-1, -1] = moment[-1, :-1] = a.sum((0, 1))
     sums.collect(f"{site.prefix}:A", moment)
     sums.collect(f"{site.prefix}:T", torch.tensor(count, device=a.device))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Any, Self, final
+from typing import Self, final
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from whence.batch import Batch
 from whence.examples import Examples, TensorSource
 from whence.gradients.layers import plain
+from whence.gradients.watch import Watch, layer_of
 from whence.objective import Objective
 from whence.task import AbstractTask
 
@@ -35,34 +36,28 @@ class Entering:
 
     def __init__(self, task: AbstractTask, wanted: bool = True) -> None:
         self.prefix = _alone(task) if wanted else None
-        self.calls: list[tuple[Any, Any]] = []
         self.kept: list[tuple[Tensor, Tensor]] | None = None if self.prefix is None else []
-        self.handle = None if self.prefix is None else _layer(task, self.prefix).register_forward_hook(self._called)
+        self.watch = None if self.prefix is None else Watch(layer_of(task, self.prefix))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        if self.handle is not None:
-            self.handle.remove()
-        self.calls.clear()
+        if self.watch is not None:
+            self.watch.close()
 
     def __call__(self, batch: Batch, output: Tensor) -> None:
         """Shown a batch and the model's output for it, after the pass."""
-        calls, self.calls = self.calls, []
+        seen = None if self.watch is None else self.watch.seen(len(batch))
         if self.kept is None:
             return
-        entered = [args[0] for args, left in calls if args and torch.equal(left, output)]
-        if len(calls) != 1 or not entered or entered[0].shape[:-1] != (len(batch),):
+        if seen is None or not torch.equal(seen[1], output):
             self.kept = None
             return
         # cloned, for it may be a small view of something large
-        self.kept.append((entered[0].detach().clone(), batch.targets))
+        self.kept.append((seen[0].detach().clone(), batch.targets))
         if sum(piece.nbytes for piece, _ in self.kept) > LARGEST:
             self.kept = None
-
-    def _called(self, layer: nn.Module, args: Any, output: Tensor) -> None:
-        self.calls.append((args, output))
 
     def entered(self, examples: Examples) -> Examples | None:
         """The examples that were shown, with what entered the layer as their inputs."""
@@ -86,7 +81,7 @@ class LastLayer:
         if train is None or watch.prefix is None:
             return None
         task = copy.copy(whole.task)
-        task.module = _Alone(watch.prefix, _layer(task, watch.prefix))
+        task.module = _Alone(watch.prefix, layer_of(task, watch.prefix))
         return cls(replace(whole, task=task, train=train))
 
     def asked(self, whole: Objective, queries: Examples, watch: Entering) -> tuple[Objective, Examples]:
@@ -132,13 +127,9 @@ def _alone(task: AbstractTask) -> str | None:
     prefix = next(iter(prefixes))
     if len(prefixes) > 1 or not prefix or not task.output_only or callable(task.measure_kind):
         return None
-    layer = _layer(task, prefix)
+    layer = layer_of(task, prefix)
     if not _plain(layer):
         return None
     own = {id(parameter) for parameter in layer.parameters()}
     everywhere = [name for name, value in task.module.named_parameters(remove_duplicate=False) if id(value) in own]
     return prefix if len(everywhere) == len(own) else None
-
-
-def _layer(task: AbstractTask, prefix: str) -> nn.Module:
-    return task.module.get_submodule(prefix)

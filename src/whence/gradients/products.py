@@ -24,7 +24,7 @@ from whence.task import AbstractTask
 
 Mode: TypeAlias = Literal["forward", "reverse"]
 
-LARGEST = 2**25
+LARGEST = 2**23
 """Bytes of products that come in one piece."""
 CENTRED = 2**19
 """Bytes of products, in float64, that are centred at once."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from whence.examples import Examples
-from whence.gradients.functional import outputs
+from whence.gradients.watch import gathered
 from whence.task import AbstractTask
 
 # Rows of gradients that are built at once.
@@ -65,27 +65,23 @@ def forward(task: AbstractTask, examples: Examples) -> Passed:
     """
     if task.name != "classification" or len(examples) == 0:
         raise ValueError(f"{len(examples)} examples of a {task.name}: the predictor needs a classification, and some.")
-    _, layer = last_dense(task)
-    caught: list[Tensor] = []
-
-    def keep(_layer: nn.Module, args: tuple[Any, ...]) -> None:
-        caught.append(args[0].detach().double())
-
-    handle = layer.register_forward_pre_hook(keep)
-    try:
-        logits = outputs(task, task.parameters(), examples).double()
-    finally:
-        handle.remove()
-    inputs = torch.cat(caught) if caught else torch.empty(0)
-    own = nn.functional.linear(inputs, layer.weight.double(), None if layer.bias is None else layer.bias.double())
-    if inputs.ndim != 2 or own.shape != logits.shape or not torch.allclose(own, logits, rtol=1e-3, atol=1e-4):
+    name, layer = last_dense(task)
+    found = gathered(task, task.parameters(), name, examples)
+    if found is None or not _put_out(layer, *found):
         raise ValueError("the model's last dense layer does not put out its logits: end the model in one nn.Linear.")
+    inputs, logits = found
     if layer.bias is not None:
         inputs = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1)
     labels = examples.targets().long()
     residual = logits.softmax(1) - nn.functional.one_hot(labels, logits.shape[1])
     loss = nn.functional.cross_entropy(logits, labels, reduction="none")
     return Passed(inputs, logits, residual, labels, loss)
+
+
+def _put_out(layer: nn.Linear, inputs: Tensor, logits: Tensor) -> bool:
+    """Whether these logits are what the layer makes of its inputs, up to the model's precision."""
+    own = nn.functional.linear(inputs, layer.weight.double(), None if layer.bias is None else layer.bias.double())
+    return own.shape == logits.shape and torch.allclose(own, logits, rtol=1e-3, atol=1e-4)
 
 
 def last_dense(task: AbstractTask) -> tuple[str, nn.Linear]:

@@ -11,8 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from whence.attribution.approximate_leave_one_out import ApproximateLeaveOneOut
-from whence.attribution.attributor import AbstractAttributor, Explainer
+from whence.attribution.attributor import AbstractAttributor
 from whence.attribution.baselines import GradientDot, Loss
+from whence.attribution.explainer import Explainer
 from whence.attribution.influence import InfluenceFunction
 from whence.attribution.similarity import Similarity
 from whence.evaluation import agreement, choose_removals, summary
