@@ -12,8 +12,9 @@ import oracles
 import whence as wh
 from problems import problem
 from whence.curvature import sampled
+from whence.curvature.draws import uniform
 from whence.curvature.operator import Sum
-from whence.curvature.sampled import priority_sample, uniform
+from whence.curvature.sampled import priority_sample
 from whence.curvature.structured import DenseBlocks, LowRank
 
 
@@ -31,14 +32,15 @@ def test_the_estimate_of_every_size_is_unbiased() -> None:
 
 def test_the_largest_stand_for_themselves_and_all_may_be_drawn() -> None:
     sizes = np.array([0.1, 100.0, 0.1, 0.1, 0.1, 0.1])
-    drawn, inverse = priority_sample(sizes, uniform(np.arange(6), 0), 3)
-    assert inverse[drawn.tolist().index(1)] == 1.0
-    assert inverse.max() > 1.5
+    draws = np.array([0.5, 0.9, 0.2, 0.6, 0.8, 0.4])
+    drawn, inverse = priority_sample(sizes, draws, 3)
+    assert drawn.tolist() == [1, 2, 5]
+    np.testing.assert_allclose(inverse, [1.0, 2.0, 2.0])  # 1 over the draw of the first one left out
     for count in (6, 9):
-        drawn, inverse = priority_sample(sizes, uniform(np.arange(6), 0), count)
+        drawn, inverse = priority_sample(sizes, uniform(np.arange(6), 0)[:, 0], count)
         assert drawn.tolist() == list(range(6))
         assert inverse.tolist() == [1.0] * 6
-    drawn, inverse = priority_sample(np.array([0.0, 2.0, 0.0, 3.0]), uniform(np.arange(4), 0), 3)
+    drawn, inverse = priority_sample(np.array([0.0, 2.0, 0.0, 3.0]), uniform(np.arange(4), 0)[:, 0], 3)
     assert {1, 3} <= set(drawn.tolist())
     assert inverse.tolist() == [1.0] * 3
 

@@ -23,7 +23,7 @@ from whence.attribution.explainer import Explainer
 from whence.examples import Examples, as_examples
 from whence.gradients import tuning
 from whence.gradients.labels import Collected, both
-from whence.gradients.last_layer import Entering, LastLayer
+from whence.gradients.tail import Entering, Tail, steps_of
 from whence.mapping import AbstractMapper, SerialMapper
 from whence.objective import Objective, frozen_objective
 from whence.parameters import checkpoint_hash
@@ -78,7 +78,7 @@ class AbstractAttributor(ABC):
     def by_gradients(self) -> bool:
         """Whether loss, gradients and curvature are all that is asked of the model, whose inputs are never looked at.
 
-        Then a last layer that alone is studied stands for the model (:mod:`whence.gradients.last_layer`).
+        Then last layers that alone are studied stand for the model (:mod:`whence.gradients.tail`).
         """
         return False
 
@@ -100,26 +100,26 @@ class AbstractAttributor(ABC):
         if not isinstance(model, AbstractTask):
             raise TypeError(f"fit needs a task such as Classification(net), not {type(model).__name__}")
         mapper = mapper or SerialMapper()
-        objective, labels, last = self._bound(model, as_examples(train))
-        prepared = self.prepare(objective if last is None else last.objective, mapper)
-        return Explainer(self, objective, prepared, mapper, labels, last)
+        objective, labels, tail = self._bound(model, as_examples(train))
+        prepared = self.prepare(objective if tail is None else tail.objective, mapper)
+        return Explainer(self, objective, prepared, mapper, labels, tail)
 
     @final
     def load(
         self, path: str | Path, model: AbstractTask, train: Any, mapper: AbstractMapper | None = None
     ) -> Explainer:
         """Read what ``Explainer.save`` wrote, for the same model, training set and options; raises FileError if not."""
-        objective, labels, last = self._bound(model, as_examples(train))
+        objective, labels, tail = self._bound(model, as_examples(train))
         tensors, header = saved.read(Path(path), saved.identity(self.name, self.options, objective))
         prepared = Prepared(tensors, header["solver"], header["notes"])
-        return Explainer(self, objective, prepared, mapper or SerialMapper(), labels, last)
+        return Explainer(self, objective, prepared, mapper or SerialMapper(), labels, tail)
 
-    def _bound(self, model: AbstractTask, train: Examples) -> tuple[Objective, results.Labels, LastLayer | None]:
-        """The objective, the labels of its training set and its last layer, from the one pass that checks them."""
+    def _bound(self, model: AbstractTask, train: Examples) -> tuple[Objective, results.Labels, Tail | None]:
+        """The objective, the labels of its training set and its last layers, from the one pass that checks them."""
         collected, task = Collected(model), model.frozen()
-        with Entering(task, self.by_gradients) as watch:
+        with Entering(task, steps_of(task, train) if self.by_gradients else ()) as watch:
             objective = frozen_objective(task, train, checkpoint_hash(model.module), both(collected, watch))
-        last = LastLayer.of(objective, watch)
-        if self.many_passes and last is None:
+        tail = Tail.of(objective, watch)
+        if self.many_passes and tail is None:
             objective = tuning.tuned(objective)
-        return objective, collected.of(train), last
+        return objective, collected.of(train), tail

@@ -24,7 +24,7 @@ from whence.attribution.answer import Prepared
 from whence.attribution.certificate import warn_unless_converged
 from whence.examples import as_examples
 from whence.gradients.labels import checked_labels
-from whence.gradients.last_layer import Entering, LastLayer
+from whence.gradients.tail import Entering, Tail
 from whence.mapping import AbstractMapper
 from whence.objective import Objective
 from whence.retraining.jobs import Shelf
@@ -45,7 +45,7 @@ class Explainer:
     prepared: Prepared
     mapper: AbstractMapper
     train_labels: results.Labels
-    last_layer: LastLayer | None = None
+    tail: Tail | None = None
 
     def attribute(
         self, queries: Any, k: int | None = None, *, verify: int | None = None, refit: AbstractRefit | None = None
@@ -64,9 +64,9 @@ class Explainer:
         if verify is None and refit is not None:
             raise ValueError("a refit is given, but verify does not say how many examples to leave out; add verify=10")
         o, examples = self.objective, as_examples(queries)
-        with Entering(o.task, self.last_layer is not None) as watch:
+        with Entering(o.task, () if self.tail is None else self.tail.steps) as watch:
             labels = checked_labels(o, examples, "query", watch)
-        works, asked = (o, examples) if self.last_layer is None else self.last_layer.asked(o, examples, watch)
+        works, asked = (o, examples) if self.tail is None else self.tail.asked(o, examples, watch)
         scored = self.attributor.score(works, self.prepared, asked, self.mapper)
         coords: dict[str, Any] = {}
         if scored.residual is not None:
@@ -109,7 +109,7 @@ class Explainer:
 
     def self_influence(self) -> xr.DataArray:
         """The score of each training example for itself [train]: what removing it does to its own measurement."""
-        works = self.objective if self.last_layer is None else self.last_layer.objective
+        works = self.objective if self.tail is None else self.tail.objective
         scored = self.attributor.self_score(works, self.prepared, self.mapper)
         warn_unless_converged(scored.solver, stacklevel=2)
         coords = self.train_labels.coordinates("train")

@@ -9,6 +9,7 @@ import numpy as np
 
 from whence.curvature.blocks import BlockDiagonal
 from whence.curvature.diagonal import DiagonalGaussNewton
+from whence.curvature.draws import uniform
 from whence.curvature.ekfac import EKFAC
 from whence.curvature.fisher import EmpiricalFisher
 from whence.curvature.gauss_newton import GaussNewton
@@ -17,7 +18,7 @@ from whence.curvature.kfac import KFAC
 from whence.curvature.layer_damping import check_layer_damping
 from whence.curvature.operator import AbstractOperator, Matrix
 from whence.curvature.output_gradients import Fisher, OutputGradients
-from whence.curvature.sampled import SampledGaussNewton, uniform
+from whence.curvature.sampled import SampledGaussNewton
 from whence.objective import Objective
 
 Name: TypeAlias = Literal[
@@ -73,7 +74,7 @@ class Approximation:
         if self.kind == "sampled-gauss-newton":
             return SampledGaussNewton(objective, self.examples, self.seed)
         if self.examples is not None and self.examples < objective.count:
-            drawn = np.sort(np.argsort(uniform(objective.train.ids, self.seed), kind="stable")[: self.examples])
+            drawn = np.sort(np.argsort(uniform(objective.train.ids, self.seed)[:, 0], kind="stable")[: self.examples])
             objective = objective.sample(drawn)
         drawing = (self.fisher, self.samples, self.seed)
         if self.kind == "kfac":

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from whence.examples import Examples
-from whence.gradients.last_layer import sole_layer
+from whence.gradients.tail import sole_layer
 from whence.task import AbstractTask
 
 NUMBERS = 2**22

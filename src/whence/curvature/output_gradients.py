@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, final, get_args
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from whence.batch import Batch
+from whence.curvature.draws import normal
 from whence.examples import Examples
 from whence.gradients import rows
 from whence.task import AbstractTask
@@ -50,14 +50,10 @@ class OutputGradients:
             return
         root = task.curvature_root(output, batch.to(output.dtype, output.device))
         if self.kind == "sampled":
-            drawn = torch.from_numpy(np.stack([self._draw(identity, root.shape[2]) for identity in ids.tolist()]))
-            root = root @ drawn.to(root) / self.samples**0.5
+            drawn = normal(ids, self.seed, root.shape[2] * self.samples).reshape(len(ids), root.shape[2], self.samples)
+            root = root @ torch.from_numpy(drawn).to(root) / self.samples**0.5
         for column in range(root.shape[2]):
             yield root[:, :, column].reshape(output.shape)
-
-    def _draw(self, identity: object, rank: int) -> npt.NDArray[np.float64]:
-        words = [self.seed, *repr(identity).encode()]
-        return np.random.default_rng(np.random.SeedSequence(words)).standard_normal((rank, self.samples))
 
 
 def fisher_rows(

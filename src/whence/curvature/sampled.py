@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from whence.batch import Batch
+from whence.curvature.draws import uniform
 from whence.curvature.estimate import AbstractEstimate
 from whence.curvature.operator import AbstractOperator, Diagonal
 from whence.curvature.rank import gram
@@ -59,7 +60,7 @@ class SampledGaussNewton(AbstractEstimate):
         traces, rank = _traces(o)
         size = len(o.theta)
         count = max(1, round(_default_rows(size) / rank)) if self.count is None else self.count
-        drawn, inverse = priority_sample(traces, uniform(o.train.ids, self.seed), count)
+        drawn, inverse = priority_sample(traces, uniform(o.train.ids, self.seed)[:, 0], count)
         scale = torch.from_numpy(np.sqrt(o.weight * inverse)).to(o.theta)
         pieces, decay = _rows(o, o.train[drawn], scale, rank), Diagonal(o.decay.double())
         if len(drawn) * rank < size:
@@ -70,12 +71,6 @@ class SampledGaussNewton(AbstractEstimate):
 
 def _default_rows(size: int) -> int:
     return A_PARAMETER * size if size <= SMALL else min(ROWS, NUMBERS // size)
-
-
-def uniform(ids: npt.NDArray[Any], seed: int) -> npt.NDArray[np.float64]:
-    """A number in (0, 1] for each example, by its id."""
-    words = [[seed, *repr(identity).encode()] for identity in ids.tolist()]
-    return np.array([1.0 - np.random.default_rng(np.random.SeedSequence(word)).random() for word in words])
 
 
 def priority_sample(

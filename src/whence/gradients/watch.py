@@ -1,8 +1,9 @@
-"""What enters a layer of a model and what leaves it, seen while the model runs; and which layer gives the output."""
+"""What enters layers of a model and what leaves them, seen while the model runs; and which layer gives the output."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Self, final
 
 import torch
@@ -14,12 +15,26 @@ from whence.task import AbstractTask
 
 
 @final
-class Watch:
-    """Sees what enters a layer of a model and what leaves it, pass by pass, until it is closed."""
+@dataclass(frozen=True)
+class Seen:
+    """One use of a layer: its name, what entered it, if that was one argument without a name, and what left it."""
 
-    def __init__(self, layer: nn.Module) -> None:
-        self.calls: list[tuple[Any, Any]] = []
-        self.handle = layer.register_forward_hook(self._called)
+    name: str
+    entered: Any
+    left: Any
+
+    def flat(self, count: int) -> bool:
+        """Whether [count, feature] entered."""
+        return isinstance(self.entered, Tensor) and self.entered.shape[:-1] == (count,)
+
+
+@final
+class Watch:
+    """Sees the uses of some layers of a model, pass by pass, until it is closed."""
+
+    def __init__(self, task: AbstractTask, names: Iterable[str]) -> None:
+        self.calls: list[Seen] = []
+        self.handles = [self._hooked(name, layer_of(task, name)) for name in dict.fromkeys(names)]
 
     def __enter__(self) -> Self:
         return self
@@ -28,22 +43,20 @@ class Watch:
         self.close()
 
     def close(self) -> None:
-        self.handle.remove()
+        for handle in self.handles:
+            handle.remove()
         self.calls.clear()
 
-    def seen(self, count: int) -> tuple[Tensor, Tensor] | None:
-        """What entered [count, feature] and what left since this was last asked.
-
-        None if the layer was not used exactly once, or over inputs of another shape.
-        """
+    def taken(self) -> list[Seen]:
+        """The uses, in order, since this was last asked."""
         calls, self.calls = self.calls, []
-        if len(calls) != 1:
-            return None
-        args, left = calls[0]
-        return (args[0], left) if args and args[0].shape[:-1] == (count,) else None
+        return calls
 
-    def _called(self, layer: nn.Module, args: Any, output: Tensor) -> None:
-        self.calls.append((args, output))
+    def _hooked(self, name: str, layer: nn.Module) -> Any:
+        def called(layer: nn.Module, args: Any, named: Any, left: Any) -> None:
+            self.calls.append(Seen(name, args[0] if len(args) == 1 and not named else None, left))
+
+        return layer.register_forward_hook(called, with_kwargs=True)
 
 
 @torch.no_grad()
@@ -55,13 +68,13 @@ def gathered(
     None if the layer is not used exactly once, or over other inputs than [batch, feature].
     """
     entered, outputs = [], []
-    with Watch(layer_of(task, prefix)) as watch:
+    with Watch(task, [prefix]) as watch:
         for _, batch in examples.batches(batch_size):
             output = task.predict(theta, batch)
-            seen = watch.seen(len(batch))
-            if seen is None:
+            seen = watch.taken()
+            if len(seen) != 1 or not seen[0].flat(len(batch)):
                 return None
-            entered.append(seen[0].detach().double())
+            entered.append(seen[0].entered.detach().double())
             outputs.append(output.double())
     return torch.cat(entered), torch.cat(outputs)
 
@@ -71,13 +84,13 @@ def output_layer(task: AbstractTask, theta: Tensor, batch: Batch) -> str | None:
     """The name of the linear layer over [batch, feature] that gives the output, is used once and studied, if any."""
     studied = dict.fromkeys(name.rpartition(".")[0] for name in reversed(task.layout.names))
     linear = [name for name in studied if type(layer_of(task, name)) is nn.Linear]
-    with ExitStack() as stack:
-        watches = {name: stack.enter_context(Watch(layer_of(task, name))) for name in linear}
+    with Watch(task, linear) as watch:
         output = task.predict(theta, batch)
-        for name, watch in watches.items():
-            seen = watch.seen(len(batch))
-            if seen is not None and torch.equal(seen[1], output):
-                return name
+        calls = watch.taken()
+    for name in linear:
+        own = [seen for seen in calls if seen.name == name]
+        if len(own) == 1 and own[0].flat(len(batch)) and torch.equal(own[0].left, output):
+            return name
     return None
 
 
