@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+import torch
 
 
 def uniform(ids: npt.NDArray[Any], seed: int, count: int = 1) -> npt.NDArray[np.float64]:
@@ -20,5 +20,5 @@ def uniform(ids: npt.NDArray[Any], seed: int, count: int = 1) -> npt.NDArray[np.
 
 def normal(ids: npt.NDArray[Any], seed: int, count: int = 1) -> npt.NDArray[np.float64]:
     """Standard normal numbers [example, count]."""
-    found: npt.NDArray[np.float64] = ndtri(uniform(ids, seed, count))
+    found: npt.NDArray[np.float64] = torch.special.ndtri(torch.from_numpy(uniform(ids, seed, count))).numpy()
     return found
