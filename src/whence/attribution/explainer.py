@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from whence import accessor, results, verification  # noqa: F401  the accessor i
 from whence.attribution import refitted, saved
 from whence.attribution.answer import Prepared
 from whence.attribution.certificate import warn_unless_converged
+from whence.attribution.method import AbstractMethod
 from whence.examples import as_examples
 from whence.gradients.labels import checked_labels
 from whence.gradients.tail import Entering, Tail
@@ -31,16 +32,13 @@ from whence.retraining.jobs import Shelf
 from whence.retraining.refit import AbstractRefit
 from whence.solvers.automatic_damping import Damping, value_of
 
-if TYPE_CHECKING:
-    from whence.attribution.attributor import AbstractAttributor
-
 
 @final
 @dataclass(frozen=True)
 class Explainer:
     """A method prepared for one model. ``attribute`` may be called many times."""
 
-    attributor: AbstractAttributor
+    attributor: AbstractMethod
     objective: Objective
     prepared: Prepared
     mapper: AbstractMapper
