@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,14 @@ def test_an_activation_in_place_is_no_hindrance(monkeypatch: pytest.MonkeyPatch)
     whole = explainer.attributor.fit(task, p.train)
     assert whole.tail is None
     np.testing.assert_allclose(found, whole.attribute(p.queries), rtol=1e-9)
+
+
+def test_a_layer_may_have_any_name() -> None:
+    named = nn.Sequential(OrderedDict(enter=nn.Linear(4, 4), bend=nn.Tanh(), steps=nn.Linear(4, 3))).double().eval()
+    p = problem("mlp")
+    explainer = wh.GradientDot().fit(wh.Classification(named, only=["steps"]), p.train)
+    assert explainer.tail is not None
+    assert np.isfinite(explainer.attribute(p.queries)).all()
 
 
 @pytest.mark.parametrize(

@@ -137,11 +137,11 @@ class _Row(nn.Module):
                     parent.add_module(part, nn.Module())
                 parent = parent.get_submodule(part)
             parent.add_module(name, layer_of(task, step))
-        self.steps = tuple(steps)
+        self._steps = tuple(steps)  # a layer may be called "steps"
         self.training = task.module.training
 
     def forward(self, entered: Tensor) -> Tensor:
-        for step in self.steps:
+        for step in self._steps:
             entered = self.get_submodule(step)(entered)
         return entered
 
@@ -151,8 +151,8 @@ def sole_layer(task: AbstractTask) -> nn.Linear | None:
     if not task.output_only:
         return None
     module = task.module
-    if isinstance(module, _Row) and len(module.steps) == 1:
-        module = module.get_submodule(module.steps[0])
+    if isinstance(module, _Row) and len(module._steps) == 1:
+        module = module.get_submodule(module._steps[0])
     return module if type(module) is nn.Linear and plain(module) and not module._forward_hooks else None
 
 
